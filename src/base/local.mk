@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+noinst_LIBRARIES += src/base/libvbase.a
+src_base_libvbase_a_SOURCES =

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+noinst_LIBRARIES += src/fuse/libvfuse.a
+src_fuse_libvfuse_a_SOURCES =

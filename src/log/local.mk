@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+noinst_LIBRARIES += src/log/libvlog.a
+src_log_libvlog_a_SOURCES =
