@@ -47,7 +47,7 @@ struct omap_cur {
 	void *leaf;   /* private */
 	int idx;      /* private */
 	struct okey key;
-	void *val;    /* NULL: past either end */
+	void *val;    /* NULL: past either end; stepping back finds it again */
 };
 /* First entry with key >= key. */
 void omap_seek(const struct omap *map, struct okey key, struct omap_cur *cur);
