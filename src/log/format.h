@@ -20,6 +20,10 @@
 #define SLOT_MAGIC 0x544f4c5345565256ull  /* "VRVESLOT" */
 #define BATCH_MAGIC 0x4354414245565256ull /* "VRVEBATC" */
 #define FORMAT_VERSION 1u
+/* Feature bits this version knows (doc §9). */
+#define COMPAT_KNOWN 0ull
+#define RO_COMPAT_KNOWN 0ull
+#define INCOMPAT_KNOWN 0ull
 
 #define SLOT_AREA_OFF 65536u
 #define SEG_SIZE_MIN (1u << 20)
@@ -92,8 +96,9 @@ struct seg_disk { /* 16 bytes */
 
 struct batch_disk { /* §5, 4096 bytes; short record areas live inside it */
 	uint64_t magic;
-	uint32_t crc; /* header block with this field zero, then the records if
-		       * they are outside it */
+	uint32_t crc; /* CRC-32C of the volume's hash_key (so that no file's
+		       * content can pass for a header), the header block with
+		       * this field zero, and the records if outside it */
 	uint32_t flags; /* BATCH_INLINE */
 	uint8_t uuid[16];
 	uint64_t seq;         /* previous seq + 1 */
@@ -110,7 +115,7 @@ struct batch_disk { /* §5, 4096 bytes; short record areas live inside it */
 	uint8_t inline_recs[]; /* up to BATCH_INLINE_MAX bytes */
 };
 #define BATCH_INLINE 1u /* records are in the header block */
-#define BATCH_HDR 104u
+#define BATCH_HDR 96u
 #define BATCH_INLINE_MAX (VARVE_BLOCK - BATCH_HDR)
 
 struct map_disk { /* §6: one entry of a page-map node; 256 make a block */
@@ -132,8 +137,12 @@ struct rec_disk { /* §7: every record starts with this; 8-byte multiple */
 	uint8_t flags;
 	uint32_t uid; /* who did it, as FUSE told */
 	uint32_t pid;
-	uint32_t zero;
+	uint32_t aux; /* by kind: mode, mask, length, ... */
 	int64_t time; /* ns since 1970; never steps back */
 };
+#define REC_HDR 24u
+#define REC_WRITE_LEN 0x00ffffffu  /* aux of WRITE: length of the range */
+#define REC_WRITE_KILL 0x01000000u /* ... set-id bits were cleared */
+#define REC_WRITE_ENC 0x02000000u  /* ... stored and enc follow */
 
 #endif

@@ -63,8 +63,15 @@ struct log_data {
 	uint32_t len;
 	void *batch;   /* private */
 };
+/* How many of len bytes to ask for as one piece, so that segments are filled
+ * to their end: at most VARVE_PIECE_MAX and what a segment can hold (a segment
+ * of 1 MiB takes one block less), less when the open segment is nearly full.
+ * Never 0.  Advice: another thread may take the room first. */
+uint32_t log_data_fit(struct log *l, uint32_t len);
 /* Room for len (1..VARVE_PIECE_MAX) bytes.  Block-aligned if len >= 4 KiB,
- * packed byte-granularly otherwise.  Pins the segment. */
+ * packed byte-granularly within one block otherwise.  Pins the segment.
+ * Between begin and end the thread only fills: it neither waits nor takes the
+ * volume's lock.  -EINVAL: more than a segment can hold (log_data_fit). */
 int log_data_begin(struct log *l, struct ring *r, uint32_t len,
 		   enum seg_class cls, struct log_data *ret) VARVE_MUST_CHECK;
 /* mem is filled; the batch may be written once all its data are. */
@@ -85,11 +92,13 @@ void log_rec_cancel(struct log *l, struct ring *r);
 /* Seals the open batch if it has anything in it.  Returns the newest sealed
  * batch (0: none yet in this life: what was before is durable). */
 uint64_t log_seal(struct log *l, struct ring *r);
-/* w->fn runs when all batches <= seq are durable, or with the error.  Seals
- * the open batch if it is <= seq. */
+/* w->fn runs (never inside this call) when all batches <= seq are durable, or
+ * with the error.  Seals the open batch if it is <= seq; a seq beyond what has
+ * been appended stands for all of it. */
 void log_sync(struct log *l, struct ring *r, uint64_t seq, struct log_waiter *w);
 /* Seals, and gives the position after everything appended so far: what a
- * checkpoint's slot will name.  The caller holds the volume lock. */
+ * checkpoint's slot will name.  The caller holds the volume lock.  Waits for
+ * other threads that are just filling data (not for the device). */
 void log_mark(struct log *l, struct ring *r, struct log_pos *ret);
 
 uint64_t log_durable_seq(const struct log *l); /* atomic */

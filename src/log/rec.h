@@ -59,6 +59,10 @@ struct rec_xattr {
 #define RSA_FLAGS 32u  /* inode flags (append-only, ...) */
 #define RSA_NOCTIME 64u /* atime only: ctime stays */
 
+/* Encodings of stored data; a decoder refuses what it does not know. */
+#define REC_ENC_PLAIN 0u
+#define REC_ENC_END 1u
+
 /* FALLOC modes */
 #define RFA_ALLOC 1u  /* unwritten extents where holes are */
 #define RFA_PUNCH 2u  /* holes */

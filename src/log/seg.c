@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: MIT */
+/* seg.c - the segment table in core.
+ *
+ * A plain array under one mutex: allocation moves a hand over it, everything
+ * else addresses one entry.  Counts per state are kept so that admission and
+ * statfs need no pass. */
+#include "log/seg.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/msg.h"
+#include "log/codec.h"
+
+struct seg {
+	uint8_t state;
+	uint32_t sum;
+	uint32_t stamp;
+	uint32_t pins;
+	int64_t live; /* negative only if the accounting is wrong: never "dead" */
+	uint64_t last_seq;
+	uint64_t ckpt; /* PENDING: as of which checkpoint it shows as free */
+};
+
+struct segs {
+	pthread_mutex_t mutex; /* rank 60: guards everything below */
+	uint64_t base;
+	uint32_t size;
+	uint32_t count;
+	uint32_t hand; /* where the search for a free segment starts */
+	uint32_t reserve;
+	uint32_t by_state[4];
+	int64_t live_bytes; /* in LOG segments */
+	struct seg seg[];
+};
+
+static void set_state(struct segs *t, uint32_t idx, enum seg_state to)
+{
+	struct seg *s = &t->seg[idx];
+
+	t->by_state[s->state]--;
+	t->by_state[to]++;
+	if (s->state == SEG_LOG)
+		t->live_bytes -= s->live;
+	s->state = (uint8_t)to;
+	if (to == SEG_LOG)
+		t->live_bytes += s->live;
+}
+
+/* Forgets what it held. */
+static void wipe(struct seg *s)
+{
+	s->live = 0;
+	s->sum = 0;
+	s->pins = 0;
+	s->last_seq = 0;
+}
+
+static void check_index(const struct segs *t, uint32_t idx)
+{
+	if (idx >= t->count)
+		msg_panic("segment %u of %u", idx, t->count);
+}
+
+struct segs *segs_new(const struct super *sup)
+{
+	struct segs *t = xcalloc(1, sizeof *t + sup->seg_count * sizeof t->seg[0]);
+
+	pthread_mutex_init(&t->mutex, NULL);
+	t->base = sup->seg_base;
+	t->size = sup->seg_size;
+	t->count = sup->seg_count;
+	t->by_state[SEG_FREE] = t->count;
+	return t;
+}
+
+int segs_load(const struct super *sup, const struct slot *newest,
+	      const struct slot *older, struct segs **ret)
+{
+	struct segs *t;
+
+	if (newest->seg_count != sup->seg_count)
+		return -VE_SLOT_VALUE;
+	for (uint32_t i = 0; i < sup->seg_count; i++)
+		if (newest->table[i].state > SEG_META ||
+		    newest->table[i].live > sup->seg_size)
+			return -VE_SLOT_VALUE;
+	t = segs_new(sup);
+	for (uint32_t i = 0; i < t->count; i++) {
+		const struct seg_disk *e = &newest->table[i];
+		struct seg *s = &t->seg[i];
+
+		s->live = e->live;
+		s->sum = e->sum;
+		s->stamp = e->stamp;
+		set_state(t, i, e->state);
+		if (e->state != SEG_FREE || !older || i >= older->seg_count ||
+		    older->table[i].state == SEG_FREE)
+			continue;
+		wipe(s);
+		s->ckpt = newest->seq;
+		set_state(t, i, SEG_PENDING);
+	}
+	*ret = t;
+	return 0;
+}
+
+void segs_free_table(struct segs *t)
+{
+	if (!t)
+		return;
+	pthread_mutex_destroy(&t->mutex);
+	free(t);
+}
+
+uint32_t segs_count(const struct segs *t)
+{
+	return t->count;
+}
+
+uint32_t segs_size(const struct segs *t)
+{
+	return t->size;
+}
+
+uint64_t segs_addr(const struct segs *t, uint32_t idx)
+{
+	return t->base + (uint64_t)idx * t->size;
+}
+
+uint32_t segs_index(const struct segs *t, uint64_t addr)
+{
+	uint64_t i;
+
+	if (addr < t->base)
+		return UINT32_MAX;
+	i = (addr - t->base) / t->size;
+	return i < t->count ? (uint32_t)i : UINT32_MAX;
+}
+
+void segs_set_reserve(struct segs *t, uint32_t n)
+{
+	pthread_mutex_lock(&t->mutex);
+	t->reserve = n;
+	pthread_mutex_unlock(&t->mutex);
+}
+
+uint32_t segs_reserve(struct segs *t)
+{
+	uint32_t n;
+
+	pthread_mutex_lock(&t->mutex);
+	n = t->reserve;
+	pthread_mutex_unlock(&t->mutex);
+	return n;
+}
+
+/* Free segments that this class must leave alone. */
+static uint32_t kept_back(const struct segs *t, enum seg_class cls)
+{
+	switch (cls) {
+	case SEG_USER:
+		return t->reserve;
+	case SEG_CLEANING:
+		return t->reserve / 2;
+	case SEG_SYSTEM:
+		break;
+	}
+	return 0;
+}
+
+int segs_alloc(struct segs *t, enum seg_state to, enum seg_class cls, uint32_t *ret_idx)
+{
+	int err = -ENOSPC;
+
+	pthread_mutex_lock(&t->mutex);
+	if (t->by_state[SEG_FREE] > kept_back(t, cls)) {
+		uint32_t i = t->hand;
+
+		while (t->seg[i].state != SEG_FREE)
+			i = i + 1 < t->count ? i + 1 : 0;
+		t->hand = i;
+		wipe(&t->seg[i]);
+		set_state(t, i, to);
+		*ret_idx = i;
+		err = 0;
+	}
+	pthread_mutex_unlock(&t->mutex);
+	return err;
+}
+
+void segs_mark_log(struct segs *t, uint32_t idx)
+{
+	check_index(t, idx);
+	pthread_mutex_lock(&t->mutex);
+	if (t->seg[idx].state != SEG_LOG)
+		set_state(t, idx, SEG_LOG);
+	pthread_mutex_unlock(&t->mutex);
+}
+
+static void release(struct segs *t, uint32_t idx, uint64_t ckpt)
+{
+	set_state(t, idx, SEG_PENDING);
+	wipe(&t->seg[idx]);
+	t->seg[idx].ckpt = ckpt;
+}
+
+void segs_release(struct segs *t, uint32_t idx, uint64_t ckpt)
+{
+	check_index(t, idx);
+	pthread_mutex_lock(&t->mutex);
+	if (t->seg[idx].state == SEG_LOG || t->seg[idx].state == SEG_META)
+		release(t, idx, ckpt);
+	pthread_mutex_unlock(&t->mutex);
+}
+
+void segs_unalloc(struct segs *t, uint32_t idx)
+{
+	check_index(t, idx);
+	pthread_mutex_lock(&t->mutex);
+	set_state(t, idx, SEG_FREE);
+	wipe(&t->seg[idx]);
+	pthread_mutex_unlock(&t->mutex);
+}
+
+void segs_durable(struct segs *t, uint64_t n, void (*freed)(void *arg, uint32_t idx),
+		  void *arg)
+{
+	for (uint32_t i = 0; i < t->count; i++) {
+		struct seg *s = &t->seg[i];
+		bool due;
+
+		pthread_mutex_lock(&t->mutex);
+		due = s->state == SEG_PENDING && s->ckpt < n;
+		/* With a callback it stays PENDING meanwhile: a discard must
+		 * not hit what its next owner writes. */
+		if (due && !freed)
+			set_state(t, i, SEG_FREE);
+		pthread_mutex_unlock(&t->mutex);
+		if (!due || !freed)
+			continue;
+		freed(arg, i);
+		pthread_mutex_lock(&t->mutex);
+		if (s->state == SEG_PENDING)
+			set_state(t, i, SEG_FREE);
+		pthread_mutex_unlock(&t->mutex);
+	}
+}
+
+static void change_live(struct segs *t, struct seg *s, int64_t by)
+{
+	s->live += by;
+	if (s->state == SEG_LOG)
+		t->live_bytes += by;
+}
+
+void segs_live_add(struct segs *t, uint64_t addr, int64_t bytes)
+{
+	uint32_t idx = segs_index(t, addr);
+
+	if (idx == UINT32_MAX)
+		return;
+	pthread_mutex_lock(&t->mutex);
+	change_live(t, &t->seg[idx], bytes);
+	pthread_mutex_unlock(&t->mutex);
+}
+
+void segs_set_live(struct segs *t, uint32_t idx, uint32_t live)
+{
+	check_index(t, idx);
+	pthread_mutex_lock(&t->mutex);
+	change_live(t, &t->seg[idx], (int64_t)live - t->seg[idx].live);
+	pthread_mutex_unlock(&t->mutex);
+}
+
+void segs_set_sum(struct segs *t, uint32_t idx, uint32_t sum)
+{
+	check_index(t, idx);
+	pthread_mutex_lock(&t->mutex);
+	t->seg[idx].sum = sum;
+	pthread_mutex_unlock(&t->mutex);
+}
+
+void segs_touch(struct segs *t, uint32_t idx, uint32_t stamp, uint64_t last_seq)
+{
+	check_index(t, idx);
+	pthread_mutex_lock(&t->mutex);
+	t->seg[idx].stamp = stamp;
+	t->seg[idx].last_seq = MAX(t->seg[idx].last_seq, last_seq);
+	pthread_mutex_unlock(&t->mutex);
+}
+
+void segs_pin(struct segs *t, uint64_t addr)
+{
+	uint32_t idx = segs_index(t, addr);
+
+	check_index(t, idx);
+	pthread_mutex_lock(&t->mutex);
+	t->seg[idx].pins++;
+	pthread_mutex_unlock(&t->mutex);
+}
+
+void segs_unpin(struct segs *t, uint64_t addr)
+{
+	uint32_t idx = segs_index(t, addr);
+
+	check_index(t, idx);
+	pthread_mutex_lock(&t->mutex);
+	if (t->seg[idx].pins == 0)
+		msg_panic("segment %u unpinned twice", idx);
+	t->seg[idx].pins--;
+	pthread_mutex_unlock(&t->mutex);
+}
+
+static uint32_t clamp_live(const struct segs *t, const struct seg *s)
+{
+	return s->live < 0 ? 0 : (uint32_t)MIN(s->live, (int64_t)t->size);
+}
+
+void segs_get(struct segs *t, uint32_t idx, struct seg_info *ret)
+{
+	const struct seg *s;
+
+	check_index(t, idx);
+	s = &t->seg[idx];
+	pthread_mutex_lock(&t->mutex);
+	ret->state = s->state;
+	ret->live = clamp_live(t, s);
+	ret->sum = s->sum;
+	ret->stamp = s->stamp;
+	ret->pins = s->pins;
+	ret->last_seq = s->last_seq;
+	pthread_mutex_unlock(&t->mutex);
+}
+
+void segs_snapshot(struct segs *t, struct seg_disk *table)
+{
+	pthread_mutex_lock(&t->mutex);
+	for (uint32_t i = 0; i < t->count; i++) {
+		const struct seg *s = &t->seg[i];
+
+		table[i] = (struct seg_disk){ .stamp = s->stamp };
+		if (s->state == SEG_FREE || s->state == SEG_PENDING)
+			continue;
+		table[i].state = s->state;
+		table[i].live = clamp_live(t, s);
+		table[i].sum = s->sum;
+	}
+	pthread_mutex_unlock(&t->mutex);
+}
+
+static bool in_list(uint32_t idx, const uint32_t *list, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (list[i] == idx)
+			return true;
+	return false;
+}
+
+uint32_t segs_release_dead(struct segs *t, uint64_t ckpt, uint64_t before_seq,
+			   const uint32_t *keep, unsigned nkeep)
+{
+	uint32_t n = 0;
+
+	pthread_mutex_lock(&t->mutex);
+	for (uint32_t i = 0; i < t->count; i++) {
+		const struct seg *s = &t->seg[i];
+
+		if (s->state != SEG_LOG || s->live != 0 || s->pins != 0 ||
+		    s->last_seq >= before_seq || in_list(i, keep, nkeep))
+			continue;
+		release(t, i, ckpt);
+		n++;
+	}
+	pthread_mutex_unlock(&t->mutex);
+	return n;
+}
+
+void segs_get_space(struct segs *t, struct segs_space *ret)
+{
+	pthread_mutex_lock(&t->mutex);
+	ret->total = t->count;
+	ret->free = t->by_state[SEG_FREE];
+	ret->pending = t->by_state[SEG_PENDING];
+	ret->log = t->by_state[SEG_LOG];
+	ret->meta = t->by_state[SEG_META];
+	ret->reserve = t->reserve;
+	ret->live_bytes = t->live_bytes < 0 ? 0 : (uint64_t)t->live_bytes;
+	pthread_mutex_unlock(&t->mutex);
+}
