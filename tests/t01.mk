@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: MIT
 if HAVE_CHECK
-T0_TESTS = tests/t0_base_omap tests/t0_base_sums tests/bugs/gcc12-ivopts
-check_PROGRAMS += $(T0_TESTS)
-TESTS += $(T0_TESTS)
+T01_TESTS = \
+	tests/t0_base_omap \
+	tests/t0_base_sums \
+	tests/t1_dev_ring \
+	tests/bugs/gcc12-ivopts
+check_PROGRAMS += $(T01_TESTS)
+TESTS += $(T01_TESTS)
 
 tests_t0_base_omap_SOURCES = tests/t0_base_omap.c
 tests_t0_base_omap_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
@@ -10,5 +14,8 @@ tests_t0_base_omap_LDADD = $(BASE_LIBS) $(CHECK_LIBS)
 tests_t0_base_sums_SOURCES = tests/t0_base_sums.c
 tests_t0_base_sums_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_t0_base_sums_LDADD = $(BASE_LIBS) $(CHECK_LIBS)
+tests_t1_dev_ring_SOURCES = tests/t1_dev_ring.c
+tests_t1_dev_ring_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_t1_dev_ring_LDADD = $(DEV_LIBS) $(CHECK_LIBS)
 tests_bugs_gcc12_ivopts_SOURCES = tests/bugs/gcc12-ivopts.c
 endif

@@ -44,16 +44,25 @@ void ring_post(struct ring *r, struct ring_op *op, int res);
 
 /* Submits what is queued, waits until at least one completion or posted
  * operation is there (or timeout_ns has passed; -1 waits for ever, 0 polls),
- * and runs all that are.  Returns how many ran, or negative. */
+ * and runs all that are.  Returns how many ran, or negative; 0 also when a
+ * signal ended the wait. */
 int ring_run(struct ring *r, int64_t timeout_ns);
 /* Operations queued or in flight (sqe and ready, not posts). */
 unsigned ring_pending(const struct ring *r);
-/* The io_uring itself, for registering buffers and files. */
+/* The io_uring itself.  Its file and buffer tables belong to the calls below. */
 struct io_uring *ring_uring(struct ring *r);
+
+/* Registers a file (IOSQE_FIXED_FILE) or a buffer (READ_FIXED, WRITE_FIXED)
+ * with the ring.  Returns the slot, or negative if the kernel cannot. */
+int ring_add_file(struct ring *r, int fd) VARVE_MUST_CHECK;
+void ring_del_file(struct ring *r, int slot);
+int ring_add_buffer(struct ring *r, void *buf, size_t len) VARVE_MUST_CHECK;
+void ring_del_buffer(struct ring *r, int slot);
 
 /* This thread's private ring for synchronous calls, made on first use and
  * destroyed with the thread.  Kept apart from the event ring, so that waiting
- * on it runs nobody else's completions. */
+ * on it runs nobody else's completions.  NULL if the kernel refuses one.  A
+ * forked child gets its own. */
 struct ring *ring_sync(void);
 
 #endif
