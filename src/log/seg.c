@@ -359,6 +359,22 @@ static bool in_list(uint32_t idx, const uint32_t *list, unsigned n)
 	return false;
 }
 
+static bool is_dead(const struct seg *s)
+{
+	return s->state == SEG_LOG && s->live == 0 && s->pins == 0;
+}
+
+uint32_t segs_count_dead(struct segs *t, const uint32_t *keep, unsigned nkeep)
+{
+	uint32_t n = 0;
+
+	pthread_mutex_lock(&t->mutex);
+	for (uint32_t i = 0; i < t->count; i++)
+		n += is_dead(&t->seg[i]) && !in_list(i, keep, nkeep);
+	pthread_mutex_unlock(&t->mutex);
+	return n;
+}
+
 uint32_t segs_release_dead(struct segs *t, uint64_t ckpt, uint64_t before_seq,
 			   const uint32_t *keep, unsigned nkeep)
 {
@@ -368,8 +384,7 @@ uint32_t segs_release_dead(struct segs *t, uint64_t ckpt, uint64_t before_seq,
 	for (uint32_t i = 0; i < t->count; i++) {
 		const struct seg *s = &t->seg[i];
 
-		if (s->state != SEG_LOG || s->live != 0 || s->pins != 0 ||
-		    s->last_seq >= before_seq || in_list(i, keep, nkeep))
+		if (!is_dead(s) || s->last_seq >= before_seq || in_list(i, keep, nkeep))
 			continue;
 		release(t, i, ckpt);
 		n++;

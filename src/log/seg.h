@@ -79,6 +79,9 @@ void segs_snapshot(struct segs *t, struct seg_disk *table);
 uint32_t segs_release_dead(struct segs *t, uint64_t ckpt, uint64_t before_seq,
 			   const uint32_t *keep, unsigned nkeep);
 
+/* How many segments segs_release_dead would find, whatever their last_seq. */
+uint32_t segs_count_dead(struct segs *t, const uint32_t *keep, unsigned nkeep);
+
 struct segs_space {
 	uint32_t total, free, pending, log, meta, reserve;
 	uint64_t live_bytes; /* in LOG segments */

@@ -124,10 +124,7 @@ struct vol_read {
 	void *arg;
 	/* private */
 	struct vol_ctx *ctx;
-	uint32_t left;
-	int err;
 	unsigned era;
-	void *parts;
 };
 int vol_read(struct vol_ctx *c, struct vol_read *r) VARVE_MUST_CHECK;
 

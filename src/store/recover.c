@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/* recover.c - from what is on the device to an open volume.
+ *
+ * Newest slot whose page map and image verify, else the other one; then the
+ * log tail behind it is found, its segments are marked, and its records go
+ * through apply_record() like any operation.  Only then may anything be
+ * allocated.  A damaged log (scan.h) is never shortened: the volume is refused
+ * for writing. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/msg.h"
+#include "store/vol_int.h"
+
+static int replay_batch(struct vol *v, struct reader *rd, const struct batch *b)
+{
+	uint32_t *sums = xmalloc(VARVE_PIECE_SUMS * sizeof(*sums));
+	struct rec_iter it;
+	struct rec rec;
+	uint64_t op;
+	int r;
+
+	rec_iter_init(&it, b);
+	for (;;) {
+		op = it.op;
+		r = rec_iter_next(&it, sums, &rec);
+		if (r <= 0)
+			break;
+		if (op != v->count.op_seq + 1) {
+			r = -VE_BATCH_SEQ;
+			break;
+		}
+		r = apply_record(v, rd, &rec, op);
+		if (r)
+			break;
+	}
+	free(sums);
+	return r;
+}
+
+static int replay(struct vol *v, const struct log_pos *from, const struct tail *tail)
+{
+	struct reader *rd = reader_new(v->state);
+	int64_t began = clock_mono(), told = began;
+	uint64_t done = 0;
+	struct scan *s;
+	struct batch b;
+	int r = scan_open(v->dev, &v->sup, from, &s);
+
+	if (r) {
+		reader_free(rd);
+		return r;
+	}
+	while (done < tail->batches && (r = scan_next(s, &b)) > 0) {
+		r = replay_batch(v, rd, &b);
+		if (r) {
+			msg_err("%s: replay failed at batch %llu (byte %llu), operation %llu: %s",
+				dev_name(v->dev), (unsigned long long)b.seq,
+				(unsigned long long)b.addr,
+				(unsigned long long)v->count.op_seq + 1, err_str(r));
+			break;
+		}
+		done++;
+		if (clock_mono() - told > 1000000000) {
+			told = clock_mono();
+			msg_info("%s: replaying the log: %llu of %llu batches", dev_name(v->dev),
+				 (unsigned long long)done, (unsigned long long)tail->batches);
+		}
+	}
+	if (!r && done < tail->batches)
+		r = -VE_LOG_DAMAGE;
+	scan_close(s);
+	reader_free(rd);
+	if (r > 0)
+		r = 0;
+	if (!r && done)
+		msg_info("%s: replayed %llu batches (%llu bytes) in %lld ms", dev_name(v->dev),
+			 (unsigned long long)done, (unsigned long long)tail->bytes,
+			 (long long)((clock_mono() - began) / 1000000));
+	return r;
+}
+
+/* The image must be the one the slot speaks of. */
+static int check_image(struct vol *v, const struct slot *slot)
+{
+	struct meta_counts mc;
+	struct reader *rd;
+	int err;
+
+	if (!slot->map.addr)
+		return 0;
+	rd = reader_new(v->state);
+	err = state_read_counts(v->state, rd, &mc);
+	reader_free(rd);
+	if (err)
+		return err == -ENOENT ? -VE_DB : err;
+	if (mc.ckpt != slot->seq || mc.op_seq != slot->count.op_seq ||
+	    mc.log_seq != slot->pos.seq || mc.log_addr != slot->pos.addr)
+		return -VE_SLOT_VALUE;
+	return 0;
+}
+
+int vol_start(struct vol *v, const struct slot *slot, const struct slot *older)
+{
+	struct tail tail = { 0 };
+	struct log_params lp;
+	int err = segs_load(&v->sup, slot, older, &v->segs);
+
+	if (err)
+		return err;
+	err = pstore_open(v->dev, v->segs, slot, older, v->opts.cache_bytes, &v->ps);
+	if (err)
+		return err;
+	v->state = state_new(pstore_pages(v->ps), v->sup.hash_key);
+	err = check_image(v, slot);
+	if (err)
+		return err;
+	v->count = slot->count;
+	atomic_store(&v->last_time, slot->time);
+	atomic_store(&v->ckpt, slot->seq);
+	v->flip = slot->seq;
+	v->ckpt_op = slot->count.op_seq;
+	v->slot_is_clean = slot->clean;
+
+	err = scan_tail(v->dev, &v->sup, &slot->pos, &tail);
+	if (err)
+		return err;
+	if (tail.damaged) {
+		msg_err("%s: the log is damaged at byte %llu, below what was durable",
+			dev_name(v->dev), (unsigned long long)tail.damaged_addr);
+		if (!v->opts.readonly) {
+			err = -VE_LOG_DAMAGE;
+			goto out;
+		}
+	}
+	for (uint32_t i = 0; i < tail.nsegs; i++)
+		segs_mark_log(v->segs, tail.segs[i]);
+	if (tail.end.next_seg != UINT32_MAX)
+		segs_mark_log(v->segs, tail.end.next_seg);
+	err = replay(v, &slot->pos, &tail);
+	if (err)
+		goto out;
+	v->epoch = MAX(slot->epoch, tail.max_epoch) + 1;
+	if (v->opts.readonly)
+		goto out;
+	lp = (struct log_params){ .sup = &v->sup, .segs = v->segs, .epoch = v->epoch,
+				  .first_op = v->count.op_seq + 1,
+				  .threads = v->opts.threads + 1 };
+	err = log_open(v->dev, &lp, &tail.end, &v->log);
+	if (!err)
+		space_set_reserve(v);
+out:
+	tail_free(&tail);
+	return err;
+}
+
+/* Forgets a start that failed, for the other slot. */
+static void unstart(struct vol *v)
+{
+	log_close(v->log);
+	v->log = NULL;
+	state_free(v->state);
+	v->state = NULL;
+	pstore_close(v->ps);
+	v->ps = NULL;
+	segs_free_table(v->segs);
+	v->segs = NULL;
+}
+
+int vol_recover(struct vol *v)
+{
+	struct slot slot[2] = { 0 };
+	int got[2], newest, err;
+
+	for (unsigned i = 0; i < 2; i++)
+		got[i] = slot_read(v->dev, &v->sup, i, &slot[i]);
+	if (got[0] && got[1]) {
+		msg_err("%s: checkpoint slot 0: %s; slot 1: %s", dev_name(v->dev),
+			err_str(got[0]), err_str(got[1]));
+		return -VE_NO_SLOT;
+	}
+	if (!got[0] && !got[1])
+		newest = slot[1].seq > slot[0].seq;
+	else
+		newest = got[0] ? 1 : 0;
+
+	err = vol_start(v, &slot[newest], got[!newest] ? NULL : &slot[!newest]);
+	if (err && err != -VE_LOG_DAMAGE && !got[!newest]) {
+		msg_warn("%s: checkpoint %llu cannot be used (%s); trying the one before",
+			 dev_name(v->dev), (unsigned long long)slot[newest].seq, err_str(err));
+		unstart(v);
+		newest = !newest;
+		err = vol_start(v, &slot[newest], NULL);
+	}
+	slot_free(&slot[0]);
+	slot_free(&slot[1]);
+	return err;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* space.c - what is free, and what must stay so.
+ *
+ * The standing reserve (I5) is what two checkpoints of the overlay as it is
+ * would need in new metadata segments.  Pages that a checkpoint can change are
+ * bounded in two ways: each row touches at most a leaf and its share of
+ * splits; and no more pages can change than there are, plus what new rows
+ * fill.  The smaller bound counts. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/msg.h"
+#include "store/vol_int.h"
+
+#define ROWS_PER_NEW_PAGE 16 /* rows are rarely above 200 bytes */
+
+static uint64_t worst_pages(struct vol *v)
+{
+	uint64_t rows = state_overlay_rows(v->state);
+	struct pstore_stats ps;
+
+	pstore_get_stats(v->ps, &ps);
+	return MIN(rows + rows / 4, ps.pages + rows / ROWS_PER_NEW_PAGE) + 32;
+}
+
+void space_set_reserve(struct vol *v)
+{
+	uint32_t need;
+
+	if (!v->log)
+		return;
+	/* Twice: one checkpoint's pages are not free again before the next. */
+	need = 2 * pstore_worst_segments(v->ps, worst_pages(v)) + 2;
+	segs_set_reserve(v->segs, MIN(need, segs_count(v->segs) / 3));
+}
+
+/* Metadata and log a file of less than a block costs, at most (doc/durability.md):
+ * MAKE and WRITE records, inode, entry, extent and piece rows with the slack of
+ * B-tree pages, twice while a checkpoint is being made. */
+#define SMALL_FILE_COST 1024u
+
+void vol_get_space(struct vol *v, struct vol_space *ret)
+{
+	struct segs_space s;
+	uint64_t size = segs_size(v->segs);
+	uint32_t keep[4], dead = 0;
+
+	segs_get_space(v->segs, &s);
+	if (v->log)
+		dead = segs_count_dead(v->segs, keep, log_held_segments(v->log, keep));
+	memset(ret, 0, sizeof(*ret));
+	ret->total = s.total * size;
+	/* What a checkpoint will give back counts: a writer waits for it. */
+	ret->free = (uint64_t)s.free + s.pending + dead;
+	ret->free = ret->free > s.reserve ? (ret->free - s.reserve) * size : 0;
+	ret->inodes = v->count.inodes;
+	ret->data_bytes = v->count.data_bytes;
+	ret->reserved_bytes = v->count.reserved_bytes;
+	ret->free = ret->free > ret->reserved_bytes ? ret->free - ret->reserved_bytes : 0;
+	ret->small_file_cost = SMALL_FILE_COST;
+}
+
+int vol_trim(struct vol_ctx *c, uint64_t *ret_bytes)
+{
+	struct vol *v = c->vol;
+	struct segs_space s;
+	uint32_t idx;
+	int err = 0;
+
+	if (vol_readonly(v))
+		return -VE_READONLY;
+	*ret_bytes = 0;
+	/* Allocated and pinned while it is discarded, nobody else writes to it
+	 * and no checkpoint takes it for dead.  The hand moves on each time. */
+	segs_get_space(v->segs, &s);
+	for (uint32_t left = s.free; left && !err; left--) {
+		uint64_t addr;
+
+		if (segs_alloc(v->segs, SEG_LOG, SEG_USER, &idx))
+			break;
+		addr = segs_addr(v->segs, idx);
+		segs_pin(v->segs, addr);
+		err = dev_discard(v->dev, addr, segs_size(v->segs));
+		if (!err)
+			*ret_bytes += segs_size(v->segs);
+		segs_unpin(v->segs, addr);
+		segs_unalloc(v->segs, idx);
+	}
+	return err;
+}

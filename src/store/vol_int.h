@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* vol_int.h - the inside of a volume, shared by the files of this directory. */
+#ifndef VARVE_STORE_VOL_INT_H
+#define VARVE_STORE_VOL_INT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "log/log.h"
+#include "log/scan.h"
+#include "store/pstore.h"
+#include "store/vol.h"
+
+struct vol {
+	struct dev *dev;
+	struct super sup;
+	struct vol_opts opts;
+	struct segs *segs;
+	struct pstore *ps;
+	struct state *state;
+	struct log *log; /* NULL: read-only open */
+
+	pthread_rwlock_t lock; /* rank 10 */
+	/* under lock */
+	struct counters count; /* as of the last operation applied */
+	uint64_t epoch;
+
+	_Atomic int64_t last_time;
+	_Atomic(const char *) failed; /* why it is read-only */
+
+	/* Reads in flight by era, so that a segment is not reused under a
+	 * read that was mapped before it died (ckpt.c). */
+	_Atomic uint32_t reads[2];
+	_Atomic unsigned era;
+
+	/* checkpoint: under ckpt_lock (rank 5), taken before the volume lock */
+	pthread_mutex_t ckpt_lock;
+	_Atomic uint64_t ckpt;    /* newest durable checkpoint */
+	uint64_t flip;            /* checkpoint at which the era changed */
+	uint64_t ckpt_op;         /* op sequence in it */
+	uint64_t ckpt_log_bytes;  /* log_bytes() then */
+	_Atomic int64_t ckpt_time; /* clock_mono() then */
+	bool slot_is_clean;
+
+	/* waiting operations and checkpoint requests: wait_lock, rank 70 */
+	pthread_mutex_t wait_lock;
+	struct log_waiter *admit_waiters;
+	struct log_waiter *ckpt_waiters;
+	_Atomic uint32_t fruitless; /* reclaimable segments that do not come */
+	_Atomic uint32_t barren;    /* checkpoints in a row that freed nothing */
+
+	/* checkpoint thread */
+	bool has_thread;
+	pthread_t thread;
+	struct ring *thread_ring;
+	struct ring_op kick;
+	_Atomic bool kicked, stop, want_ckpt;
+
+	_Atomic uint32_t reserve_age; /* commits since the reserve was sized */
+};
+
+/* apply.c: rd is the calling thread's reader; the exclusive lock is held (or
+ * nobody else is there yet).  All reads come before the first change, so an
+ * error leaves the state as it was. */
+int apply_record(struct vol *v, struct reader *rd, const struct rec *rec,
+		 uint64_t op) VARVE_MUST_CHECK;
+
+/* recover.c */
+int vol_recover(struct vol *v) VARVE_MUST_CHECK;
+int vol_start(struct vol *v, const struct slot *slot, const struct slot *older) VARVE_MUST_CHECK;
+
+/* ckpt.c */
+int ckpt_run(struct vol_ctx *c, bool clean) VARVE_MUST_CHECK;
+int ckpt_thread_start(struct vol *v) VARVE_MUST_CHECK;
+void ckpt_thread_stop(struct vol *v);
+void ckpt_kick(struct vol *v);
+void ckpt_wake_admitted(struct vol *v);
+bool ckpt_can_reclaim(struct vol *v);
+
+/* space.c: sizes the standing reserve for what the overlay would need now. */
+void space_set_reserve(struct vol *v);
+
+/* open.c */
+/* vol_new makes the bare volume; vol_free takes it in any state. */
+int vol_new(struct dev *d, const struct super *sup, const struct vol_opts *o,
+	    struct vol **ret) VARVE_MUST_CHECK;
+void vol_free(struct vol *v);
+
+#endif
