@@ -68,7 +68,8 @@ void dev_submit(struct dev *d, struct ring *r, struct dev_req *req)
 			  op_name[req->op], (unsigned long long)req->off,
 			  (unsigned long long)len, req->buf);
 	if (d->readonly && req->op != DEV_READ) {
-		dev_req_ready(req, -VE_READONLY);
+		/* There is nothing to flush. */
+		dev_req_ready(req, req->op == DEV_FLUSH ? 0 : -VE_READONLY);
 	} else if (req->op != DEV_FLUSH && (req->off > d->size || len > d->size - req->off)) {
 		msg_err("%s: %s past the end: offset %llu, length %llu", d->name,
 			op_name[req->op], (unsigned long long)req->off,
