@@ -206,6 +206,14 @@ vt()
 	"$VT" "$@"
 }
 
+# The answer of the last operation alone.
+vt_last()
+{
+	local out
+	out=$("$VT" "$@")
+	echo "${out##* }"
+}
+
 # requires PROGRAM... : skipped without them.
 requires()
 {
@@ -262,7 +270,7 @@ remount_volume()
 failed()
 {
 	failures=$((failures + 1))
-	echo "FAILED at ${0##*/}:${BASH_LINENO[1]}: $*"
+	echo "FAILED at ${0##*/}:${BASH_LINENO[1]}: $*" >&2
 }
 
 # Long arguments (names of 255 bytes) would drown the message.
