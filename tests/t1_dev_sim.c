@@ -199,34 +199,6 @@ START_TEST(flushed_writes_are_kept_and_others_are_old_or_new_by_the_sector)
 }
 END_TEST
 
-START_TEST(an_image_does_not_depend_on_those_made_before)
-{
-	uint64_t seed = (uint64_t)_i + 1;
-	size_t n;
-
-	state = seed;
-	memset(buf, 0, SIZE);
-	random_events(60);
-	n = dev_crash_events(dev);
-	for (unsigned i = 0; i < 60; i++) {
-		size_t cut = rnd() % (n + 1);
-		uint64_t s = rnd() % 4;
-		struct dev *first, *later, *between;
-
-		ck_assert_int_eq(dev_crash_image(dev, cut, s, &first), 0);
-		ck_assert_int_eq(dev_crash_image(dev, rnd() % (n + 1), 1, &between), 0);
-		ck_assert_int_eq(dev_write(between, buf, 0, SIZE), 0);
-		ck_assert_int_eq(dev_crash_image(dev, cut, s, &later), 0);
-		ck_assert_int_eq(dev_read(first, buf, 0, SIZE), 0);
-		ck_assert_int_eq(dev_read(later, back, 0, SIZE), 0);
-		ck_assert_msg(!memcmp(buf, back, SIZE), "seed %lu cut %zu", seed, cut);
-		dev_close(first);
-		dev_close(later);
-		dev_close(between);
-	}
-}
-END_TEST
-
 START_TEST(seeds_differ_and_a_seed_repeats)
 {
 	bool old = false, new = false, torn = false;
@@ -411,7 +383,6 @@ int main(void)
 	tcase_add_test(tc, seed_0_keeps_the_first_cut_events_whole_and_in_order);
 	tcase_add_loop_test(tc, flushed_writes_are_kept_and_others_are_old_or_new_by_the_sector,
 			    0, 50);
-	tcase_add_loop_test(tc, an_image_does_not_depend_on_those_made_before, 0, 20);
 	tcase_add_test(tc, seeds_differ_and_a_seed_repeats);
 	tcase_add_test(tc, a_flush_does_not_cover_a_write_that_was_still_in_flight);
 	tcase_add_test(tc, an_injected_fault_hits_the_chosen_requests_and_changes_nothing);

@@ -59,11 +59,8 @@ void pos_decode(const struct log_pos_disk *d, struct log_pos *pos)
 
 int pos_check(const struct super *sup, const struct log_pos *pos)
 {
-	uint64_t end = super_seg_addr(sup, 0) + (uint64_t)sup->seg_count * sup->seg_size;
-
-	/* A position may be the very end of a segment, even of the last. */
 	if (pos->seq == 0 || pos->addr % VARVE_BLOCK != 0 ||
-	    pos->addr < sup->seg_base || pos->addr > end)
+	    super_seg_index(sup, pos->addr) == UINT32_MAX)
 		return -VE_SLOT_VALUE;
 	if (pos->next_seg >= sup->seg_count && pos->next_seg != UINT32_MAX)
 		return -VE_SLOT_VALUE;

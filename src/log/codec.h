@@ -88,6 +88,25 @@ void batch_encode(const struct super *sup, struct batch *b, void *block);
 uint32_t batch_crc(const struct super *sup, const void *block, const void *recs,
 		   uint32_t rec_len);
 
+/* Where a batch is read to; recs grows as needed. */
+struct batch_buf {
+	uint8_t *block;
+	uint8_t *recs;
+	uint32_t recs_size;
+};
+void batch_buf_init(struct batch_buf *buf);
+void batch_buf_free(struct batch_buf *buf);
+/* Reads the batch at addr, header and records, and verifies its checksum: 1
+ * and *ret (pointing into buf), 0 if there is none, negative for a device
+ * error.  *ret_why (may be NULL) says what is wrong with it. */
+int batch_load(struct dev *d, const struct super *sup, uint64_t addr,
+	       struct batch_buf *buf, struct batch *ret, int *ret_why) VARVE_MUST_CHECK;
+/* Calls fn for every valid batch in [addr, end) of one segment, wherever in it
+ * they start; what a valid one covers is passed over. */
+int batch_search(struct dev *d, const struct super *sup, uint64_t addr, uint64_t end,
+		 struct batch_buf *buf, void (*fn)(void *arg, const struct batch *b),
+		 void *arg) VARVE_MUST_CHECK;
+
 /* For printers: UTC with nanoseconds; uuid in the usual form. */
 void print_time(int64_t ns, FILE *out);
 void print_uuid(const uint8_t uuid[16], FILE *out);

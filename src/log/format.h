@@ -52,7 +52,8 @@ struct super_disk { /* §2, 4096 bytes, zero-filled */
 };
 
 struct log_pos_disk {
-	uint64_t addr; /* where the next batch header would start */
+	uint64_t addr; /* where the next batch header would start; if the
+			* segment is full, the start of next_seg */
 	uint64_t seq;  /* its sequence number */
 	uint32_t prev_crc; /* crc field of the batch before it */
 	uint32_t next_seg; /* where the log goes on when this segment is full */
