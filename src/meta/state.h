@@ -29,6 +29,10 @@ void state_free(struct state *st); /* NULL is allowed */
 /* Opens lazily: costs nothing until an image is really asked. */
 struct reader *reader_new(struct state *st);
 void reader_free(struct reader *rd); /* NULL is allowed */
+/* Lets go of the image until the next use: a reader that stays idle holds an
+ * old image, and with it the space of its pages.  Under the shared lock or
+ * without any. */
+void reader_rest(struct reader *rd);
 
 /* --- reading the present --- */
 int state_inode(struct state *st, struct reader *rd, uint64_t ino,
@@ -114,9 +118,10 @@ struct overlay;
 struct overlay *state_switch(struct state *st);
 void overlay_free(struct overlay *o);
 
-/* Writes the frozen overlay into the page store's open transaction: one SQLite
- * transaction.  Without the volume lock (the frozen overlay is immutable).
- * Creates the schema in an empty store. */
+/* Begins a transaction of the page store and writes the frozen overlay into it:
+ * one SQLite transaction.  Without the volume lock (the frozen overlay is
+ * immutable).  Creates the schema in an empty store.  The transaction is left
+ * open, also after an error: the caller commits or aborts it. */
 int state_write_image(struct state *st, const struct meta_counts *c) VARVE_MUST_CHECK;
 /* The numbers stored in the newest image; -ENOENT: empty store. */
 int state_read_counts(struct state *st, struct reader *rd,
