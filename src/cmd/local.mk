@@ -1,1 +1,16 @@
 # SPDX-License-Identifier: MIT
+CORE_LIBS = src/fs/libvfs.a src/store/libvstore.a src/log/libvlog.a \
+	src/meta/libvmeta.a src/dev/libvdev.a src/base/libvbase.a \
+	$(URING_LIBS) $(SQLITE_LIBS)
+
+sbin_PROGRAMS += mount.varve
+mount_varve_SOURCES = src/cmd/mount.c
+mount_varve_LDADD = src/fuse/libvfuse.a $(CORE_LIBS) $(FUSE_LIBS)
+
+sbin_PROGRAMS += mkfs.varve
+mkfs_varve_SOURCES = src/cmd/mkfs.c src/cmd/probe.c src/cmd/probe.h
+mkfs_varve_LDADD = src/fuse/libvfuse.a $(CORE_LIBS)
+
+sbin_PROGRAMS += umount.varve
+umount_varve_SOURCES = src/cmd/umount.c
+umount_varve_LDADD = src/fuse/libvfuse.a src/base/libvbase.a
