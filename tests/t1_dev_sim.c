@@ -199,6 +199,57 @@ START_TEST(flushed_writes_are_kept_and_others_are_old_or_new_by_the_sector)
 }
 END_TEST
 
+START_TEST(an_image_does_not_depend_on_those_made_before)
+{
+	uint64_t seed = (uint64_t)_i + 1;
+	size_t n;
+
+	state = seed;
+	memset(buf, 0, SIZE);
+	random_events(60);
+	n = dev_crash_events(dev);
+	for (unsigned i = 0; i < 60; i++) {
+		size_t cut = rnd() % (n + 1);
+		uint64_t s = rnd() % 4;
+		struct dev *first, *later, *between;
+
+		ck_assert_int_eq(dev_crash_image(dev, cut, s, &first), 0);
+		ck_assert_int_eq(dev_crash_image(dev, rnd() % (n + 1), 1, &between), 0);
+		ck_assert_int_eq(dev_write(between, buf, 0, SIZE), 0);
+		ck_assert_int_eq(dev_crash_image(dev, cut, s, &later), 0);
+		ck_assert_int_eq(dev_read(first, buf, 0, SIZE), 0);
+		ck_assert_int_eq(dev_read(later, back, 0, SIZE), 0);
+		ck_assert_msg(!memcmp(buf, back, SIZE), "seed %lu cut %zu", seed, cut);
+		dev_close(first);
+		dev_close(later);
+		dev_close(between);
+	}
+}
+END_TEST
+
+START_TEST(a_crash_device_made_from_another_keeps_what_was_there_whatever_is_lost)
+{
+	struct dev *from, *d;
+
+	put(dev, 3, 2, 7);
+	ck_assert_int_eq(dev_crash_from(dev, &from), 0);
+	put(dev, 3, 1, 1);
+	ck_assert_uint_eq(dev_crash_events(from), 0);
+	put(from, 4, 1, 8);
+	for (uint64_t s = 0; s < 20; s++)
+		for (size_t cut = 0; cut <= 1; cut++) {
+			ck_assert_int_eq(dev_crash_image(from, cut, s, &d), 0);
+			ck_assert_uint_eq(at(d, 3), 7);
+			if (!cut)
+				ck_assert_uint_eq(at(d, 4), 7);
+			else if (!s)
+				ck_assert_uint_eq(at(d, 4), 8);
+			dev_close(d);
+		}
+	dev_close(from);
+}
+END_TEST
+
 START_TEST(seeds_differ_and_a_seed_repeats)
 {
 	bool old = false, new = false, torn = false;
@@ -383,6 +434,8 @@ int main(void)
 	tcase_add_test(tc, seed_0_keeps_the_first_cut_events_whole_and_in_order);
 	tcase_add_loop_test(tc, flushed_writes_are_kept_and_others_are_old_or_new_by_the_sector,
 			    0, 50);
+	tcase_add_loop_test(tc, an_image_does_not_depend_on_those_made_before, 0, 20);
+	tcase_add_test(tc, a_crash_device_made_from_another_keeps_what_was_there_whatever_is_lost);
 	tcase_add_test(tc, seeds_differ_and_a_seed_repeats);
 	tcase_add_test(tc, a_flush_does_not_cover_a_write_that_was_still_in_flight);
 	tcase_add_test(tc, an_injected_fault_hits_the_chosen_requests_and_changes_nothing);

@@ -52,7 +52,8 @@ static inline wide widen(struct okey k)
 	return (wide)k.hi << 64 | k.lo;
 }
 
-/* Of len sorted keys, how many are <= k; without unpredictable branches. */
+/* Of len sorted keys, how many are <= k.  (A branchless step measures 30 ns
+ * better on random keys and 35 ns worse on neighbouring ones.) */
 static inline int count_le(const struct okey *key, int len, struct okey k)
 {
 	const struct okey *base = key;

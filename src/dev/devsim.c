@@ -55,6 +55,11 @@ struct sim {
 	bool cut;
 	struct event *events;
 	size_t n_events, events_room;
+	struct omap *origin; /* what was there before the first event; NULL: zeros */
+	/* For images at ascending cuts: the first base_n events applied, all of
+	 * them durable by the flush at base_flush. */
+	struct omap *base;
+	size_t base_n, base_flush;
 };
 
 static const struct dev_ops sim_ops;
@@ -246,6 +251,8 @@ static void sim_close(struct dev *d)
 	struct sim *s = sim(d);
 
 	omap_free(s->blocks, block_unref);
+	omap_free(s->base, block_unref);
+	omap_free(s->origin, block_unref);
 	while (s->rules) {
 		struct rule *rule = s->rules;
 
@@ -295,6 +302,19 @@ int dev_crash_new(uint64_t size, struct dev **ret)
 	s = sim_new("crash", size, omap_new());
 	s->records = true;
 	*ret = &s->d;
+	return 0;
+}
+
+int dev_crash_from(struct dev *d, struct dev **ret)
+{
+	struct sim *s = sim(d), *c;
+
+	pthread_mutex_lock(&s->mutex);
+	c = sim_new("crash", d->size, map_copy(s->blocks));
+	c->origin = map_copy(s->blocks);
+	pthread_mutex_unlock(&s->mutex);
+	c->records = true;
+	*ret = &c->d;
 	return 0;
 }
 
@@ -409,20 +429,31 @@ static void apply_chosen(const struct sim *s, struct omap *map, const size_t *op
 	free(kept);
 }
 
-int dev_crash_image(struct dev *d, size_t cut, uint64_t seed, struct dev **ret)
+/* Brings base to the flush at index flush; returns how many events it holds. */
+static size_t advance_base(struct sim *s, size_t flush)
 {
-	struct sim *s = sim(d);
-	uint64_t state = seed * 0x9e3779b97f4a7c15 + cut;
-	struct omap *map = omap_new();
-	size_t flush, *open, n = 0;
+	if (!s->base || flush < s->base_flush) {
+		omap_free(s->base, block_unref);
+		s->base = s->origin ? map_copy(s->origin) : omap_new();
+		s->base_n = 0;
+	}
+	s->base_flush = flush;
+	while (s->base_n < flush && s->events[s->base_n].completed <= flush)
+		apply(s->base, &s->events[s->base_n++]);
+	return s->base_n;
+}
 
-	if (!s->records)
-		msg_panic("%s: not a crash device", d->name);
-	pthread_mutex_lock(&s->mutex);
-	cut = MIN(cut, s->n_events);
-	open = xmalloc((cut + 1) * sizeof(*open));
-	flush = last_flush(s, cut);
-	for (size_t i = 0; i < cut; i++) {
+/* The events before cut as a disk may hold them; see dev_crash_image(). */
+static struct omap *crash_map(struct sim *s, size_t cut, uint64_t seed)
+{
+	uint64_t state = seed * 0x9e3779b97f4a7c15 + cut;
+	size_t flush = last_flush(s, cut), *open, n = 0, i;
+	struct omap *map;
+
+	i = advance_base(s, flush ? flush - 1 : 0);
+	map = map_copy(s->base);
+	open = xmalloc((cut - i + 1) * sizeof(*open));
+	for (; i < cut; i++) {
 		const struct event *e = &s->events[i];
 		bool durable = flush && i < flush - 1 && e->completed <= flush - 1;
 
@@ -434,7 +465,18 @@ int dev_crash_image(struct dev *d, size_t cut, uint64_t seed, struct dev **ret)
 	if (seed)
 		apply_chosen(s, map, open, n, &state);
 	free(open);
-	*ret = &sim_new("ram", d->size, map)->d;
+	return map;
+}
+
+int dev_crash_image(struct dev *d, size_t cut, uint64_t seed, struct dev **ret)
+{
+	struct sim *s = sim(d);
+
+	if (!s->records)
+		msg_panic("%s: not a crash device", d->name);
+	pthread_mutex_lock(&s->mutex);
+	cut = MIN(cut, s->n_events);
+	*ret = &sim_new("ram", d->size, crash_map(s, cut, seed))->d;
 	pthread_mutex_unlock(&s->mutex);
 	return 0;
 }

@@ -17,6 +17,9 @@ int dev_mem_new(uint64_t size, struct dev **ret) VARVE_MUST_CHECK;
 
 /* A device that starts as a copy of nothing (zeroes) and records. */
 int dev_crash_new(uint64_t size, struct dev **ret) VARVE_MUST_CHECK;
+/* The same, starting as a copy of d, all of which is durable: for cuts inside
+ * recovery. */
+int dev_crash_from(struct dev *d, struct dev **ret) VARVE_MUST_CHECK;
 /* Writes, flushes and discards recorded so far: the cut points are 0..n. */
 size_t dev_crash_events(const struct dev *d);
 /* A new dev_mem device holding a state the disk may have if power fails after
