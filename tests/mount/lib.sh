@@ -155,16 +155,19 @@ sweep()
 	done
 }
 
+# gone PID: waits for a process that is not our child to end.
+gone()
+{
+	timeout 20 tail --pid="$1" -s 0.02 -f /dev/null
+}
+
 # A daemon is given time to write its checkpoint before it is killed.
 kill_and_wait()
 {
-	timeout 20 tail --pid="$1" -s 0.02 -f /dev/null || kill -9 "$1" 2>/dev/null
+	gone "$1" || kill -9 "$1" 2>/dev/null
 }
 
-if [ "${1:-}" = --runner ]; then
-	set --
-	return 0
-fi
+[ "${varve_runner:-0}" = 0 ] || return 0
 
 # ---- one script -------------------------------------------------------
 
@@ -176,9 +179,12 @@ skip()
 
 on_exit()
 {
-	local status=$?
+	local status=$? p
 	trap - EXIT INT TERM HUP
 	cd /
+	for p in $(jobs -p); do
+		kill -9 "$p" 2>/dev/null
+	done
 	if [ -n "${D:-}" ] && [ -n "${VARVE_TEST_DIR:-}${VARVE_SHARED:-}" ]; then
 		chattr -R -f -i -a "$D" 2>/dev/null
 		rm -rf --one-file-system "$D"
@@ -270,7 +276,7 @@ remount_volume()
 failed()
 {
 	failures=$((failures + 1))
-	echo "FAILED at ${0##*/}:${BASH_LINENO[1]}: $*" >&2
+	echo "FAILED at ${0##*/}:${BASH_LINENO[${#FUNCNAME[@]} - 2]}: $*" >&2
 }
 
 # Long arguments (names of 255 bytes) would drown the message.
@@ -317,8 +323,9 @@ ok()
 fails()
 {
 	local got
-	got=$("$@" 2>&1) &&
+	if got=$("$@" 2>&1); then
 		failed "$(shown "$@"): succeeded: ${got:0:200}"
+	fi
 }
 
 equal()
@@ -378,6 +385,8 @@ finish_session()
 {
 	local in out pid
 	eval "in=\$in_$1 out=\$out_$1 pid=\$pid_$1"
+	# Not by closing its input: later sessions have inherited that.
+	(echo quit >&"$in") 2>/dev/null
 	exec {in}>&- {out}<&-
 	wait "$pid" 2>/dev/null
 	rm -f "$T/$1.in" "$T/$1.out"

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 use_dir
 
-cp "$(command -v sleep)" prog
+cp "$(type -P sleep)" prog
 ./prog 100 &
 pid=$!
 until [ "$(readlink /proc/$pid/exe)" = "$PWD/prog" ]; do :; done

@@ -189,6 +189,8 @@ static void run_session(void)
 		argv[argc] = NULL;
 		if (argc == 0)
 			continue;
+		if (strcmp(argv[0], "quit") == 0)
+			return;
 		run_op(argc, argv);
 		putchar('\n');
 		fflush(stdout);

@@ -161,10 +161,13 @@ static int op_exclusive(int argc, char **argv)
 	return 0;
 }
 
-/* makefiles DIR FROM TO: empty files named f000000 and so on. */
+/* makefiles DIR FROM TO [SIZE]: files named f000000 and so on, empty or with
+ * SIZE bytes of their number's pattern. */
 static int op_makefiles(int argc, char **argv)
 {
 	int64_t from = num_of(argv[1]), to = num_of(argv[2]);
+	size_t size = argc > 3 ? (size_t)num_of(argv[3]) : 0;
+	unsigned char *buf = malloc(size + 1);
 	int dir = open(argv[0], O_RDONLY | O_DIRECTORY);
 
 	if (dir < 0)
@@ -179,8 +182,15 @@ static int op_makefiles(int argc, char **argv)
 			say("%s: ", name);
 			return -errno;
 		}
+		for (size_t k = 0; k < size; k++)
+			buf[k] = pattern_byte(k, (unsigned)i);
+		if (size && write(fd, buf, size) != (ssize_t)size) {
+			say("%s: ", name);
+			return -errno;
+		}
 		close(fd);
 	}
+	free(buf);
 	close(dir);
 	return 0;
 }
@@ -329,7 +339,7 @@ static int op_creators(int argc, char **argv)
 const struct vt_op vt_load_ops[] = {
 	{ "appenders", 3, 3, op_appenders }, { "replaced", 2, 2, op_replaced },
 	{ "exclusive", 3, 3, op_exclusive }, { "creators", 3, 3, op_creators },
-	{ "makefiles", 3, 3, op_makefiles }, { "dropfiles", 3, 3, op_dropfiles },
+	{ "makefiles", 3, 4, op_makefiles }, { "dropfiles", 3, 3, op_dropfiles },
 	{ "makelinks", 3, 3, op_makelinks },
 	{ "crashwriter", 1, 1, op_crashwriter }, { "crashcheck", 2, 2, op_crashcheck },
 	{ NULL, 0, 0, NULL }
