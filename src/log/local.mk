@@ -3,6 +3,7 @@ noinst_LIBRARIES += src/log/libvlog.a
 src_log_libvlog_a_SOURCES = \
 	src/log/batch.c \
 	src/log/codec.c \
+	src/log/dump.c \
 	src/log/fetch.c \
 	src/log/log.c \
 	src/log/piece.c \
