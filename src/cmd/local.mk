@@ -14,3 +14,7 @@ mkfs_varve_LDADD = src/fuse/libvfuse.a $(CORE_LIBS)
 sbin_PROGRAMS += umount.varve
 umount_varve_SOURCES = src/cmd/umount.c
 umount_varve_LDADD = src/fuse/libvfuse.a src/base/libvbase.a
+
+bin_PROGRAMS += varve
+varve_SOURCES = src/cmd/varve.c src/cmd/verb.h src/cmd/dump.c
+varve_LDADD = $(CORE_LIBS)

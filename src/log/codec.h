@@ -107,8 +107,10 @@ int batch_search(struct dev *d, const struct super *sup, uint64_t addr, uint64_t
 		 struct batch_buf *buf, void (*fn)(void *arg, const struct batch *b),
 		 void *arg) VARVE_MUST_CHECK;
 
-/* For printers: UTC with nanoseconds; uuid in the usual form. */
+/* For printers: UTC with nanoseconds; uuid in the usual form; text in quotes,
+ * with what is not plain ASCII escaped. */
 void print_time(int64_t ns, FILE *out);
 void print_uuid(const uint8_t uuid[16], FILE *out);
+void print_text(const char *s, size_t len, FILE *out);
 
 #endif

@@ -205,7 +205,7 @@ int log_dump(struct dev *dev, unsigned what, FILE *out)
 			err2 = dump_found(d);
 	}
 	if (!err)
-		err = err2;
+		err = d->tail.damaged ? -VE_LOG_DAMAGE : err2;
 	for (unsigned i = 0; i < 2; i++)
 		if (d->have[i])
 			slot_free(&d->slot[i]);

@@ -20,7 +20,7 @@ static const char *const kind_names[REC_KIND_END] = {
 	[REC_RMXATTR] = "rmxattr",
 };
 
-static void print_bytes(const char *s, size_t len, FILE *out)
+void print_text(const char *s, size_t len, FILE *out)
 {
 	fputc('"', out);
 	for (size_t i = 0; i < len; i++) {
@@ -39,13 +39,13 @@ static void print_bytes(const char *s, size_t len, FILE *out)
 static void print_name(const struct rec_name *n, FILE *out)
 {
 	fprintf(out, "%" PRIu64 "/", n->dir);
-	print_bytes(n->name, n->len, out);
+	print_text(n->name, n->len, out);
 	fprintf(out, "@%" PRIx64, n->cookie);
 }
 
 static void print_xattr(const struct rec_xattr *x, FILE *out)
 {
-	print_bytes(x->name, x->namelen, out);
+	print_text(x->name, x->namelen, out);
 	fprintf(out, "@%" PRIx64 " %" PRIu32 " bytes", x->slot, x->len);
 }
 
@@ -63,7 +63,7 @@ static void print_make(const struct rec *r, FILE *out)
 	}
 	if (r->make.target_len) {
 		fputs(" -> ", out);
-		print_bytes(r->make.target, r->make.target_len, out);
+		print_text(r->make.target, r->make.target_len, out);
 	}
 	for (unsigned i = 0; i < r->make.nxattrs; i++) {
 		fputs(" xattr ", out);

@@ -185,7 +185,9 @@ void super_print(const struct super *s, FILE *out)
 {
 	fputs("uuid ", out);
 	print_uuid(s->uuid, out);
-	fprintf(out, "\nlabel \"%s\"\ncreated ", s->label);
+	fputs("\nlabel ", out);
+	print_text(s->label, strlen(s->label), out);
+	fputs("\ncreated ", out);
 	print_time(s->created, out);
 	fprintf(out, "\nversion %u\ncompat %#" PRIx64 "\nro_compat %#" PRIx64
 		"\nincompat %#" PRIx64 "\n", FORMAT_VERSION, s->compat, s->ro_compat,
