@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 
+#include "base/clock.h"
 #include "t4_util.h"
 
 #define SEC 1000000000ll
@@ -11,11 +12,13 @@
 
 static struct t4 t;
 static uint64_t f;
+static int64_t t0; /* later than anything that has happened */
 
 static void setup(void)
 {
 	t4_start(&t, 64 * MIB);
 	f = t4_make(&t, ROOT, "f", S_IFREG | 0644);
+	t0 = clock_wall() + DAY;
 }
 
 static void teardown(void)
@@ -189,7 +192,6 @@ END_TEST
 START_TEST(reads_move_atime_as_relatime_does)
 {
 	struct fs_setattr s = { .valid = FSA_ATIME | FSA_MTIME };
-	const int64_t t0 = 1000 * DAY;
 	char b[4];
 
 	t4_clock_set(t0);
@@ -225,33 +227,32 @@ START_TEST(listing_and_readlink_move_atime_unless_noatime)
 	struct fs_attr a;
 	char *target;
 
-	t4_clock_set(1000 * DAY);
+	t4_clock_set(t0);
 	t4_remount(&t);
 	ok(fs_symlink(t.c, &t4_root, ROOT, "l", "x", &a));
-	t4_clock_set(1001 * DAY);
+	t4_clock_set(t0 + DAY);
 	ok(fs_readlink(t.c, a.ino, &target));
 	free(target);
 	ok(fs_readdir(t.c, ROOT, 0, false, stop, NULL));
-	ck_assert_int_eq(t4_attr(&t, a.ino).atime, 1001 * DAY);
-	ck_assert_int_eq(t4_attr(&t, ROOT).atime, 1001 * DAY);
+	ck_assert_int_eq(t4_attr(&t, a.ino).atime, t0 + DAY);
+	ck_assert_int_eq(t4_attr(&t, ROOT).atime, t0 + DAY);
 	t.o.relatime_off = true;
 	t4_remount(&t);
-	t4_clock_set(1010 * DAY);
+	t4_clock_set(t0 + 10 * DAY);
 	ok(fs_readdir(t.c, ROOT, 0, false, stop, NULL));
-	ck_assert_int_eq(t4_attr(&t, ROOT).atime, 1001 * DAY);
+	ck_assert_int_eq(t4_attr(&t, ROOT).atime, t0 + DAY);
 	t.o.relatime_off = false;
 	t.o.strictatime = true;
 	t4_remount(&t);
 	ok(fs_readdir(t.c, ROOT, 0, false, stop, NULL));
-	t4_clock_set(1010 * DAY + 1);
+	t4_clock_set(t0 + 10 * DAY + 1);
 	ok(fs_readdir(t.c, ROOT, 0, false, stop, NULL));
-	ck_assert_int_eq(t4_attr(&t, ROOT).atime, 1010 * DAY + 1);
+	ck_assert_int_eq(t4_attr(&t, ROOT).atime, t0 + 10 * DAY + 1);
 }
 END_TEST
 
 START_TEST(every_change_moves_the_times_it_must)
 {
-	const int64_t t0 = 1000 * DAY;
 	struct fs_attr a, d;
 
 	t4_clock_set(t0);

@@ -5,7 +5,9 @@
 #ifndef VARVE_TESTS_T4_UTIL_H
 #define VARVE_TESTS_T4_UTIL_H
 
+#ifndef T4_PLAIN
 #include <check.h>
+#endif
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +17,18 @@
 #include "base/err.h"
 #include "dev/devsim.h"
 #include "fs/fs.h"
+
+#ifdef T4_PLAIN /* outside of a Check test */
+#define ck_assert_msg(x, ...) \
+	do { \
+		if (!(x)) { \
+			fprintf(stderr, __VA_ARGS__); \
+			abort(); \
+		} \
+	} while (0)
+#define ck_assert_int_eq(a, b) ck_assert_msg((a) == (b), "%s", #a " == " #b)
+#define ck_assert_int_ge(a, b) ck_assert_msg((a) >= (b), "%s", #a " >= " #b)
+#endif
 
 struct t4 {
 	struct dev *d;
@@ -66,8 +80,10 @@ void t4_truncate(struct t4 *t, uint64_t ino, uint64_t size);
 /* Is the name there?  No lookup is left. */
 bool t4_has(struct t4 *t, uint64_t dir, const char *name);
 
+#ifndef T4_PLAIN
 /* Runs the suite; the exit code. */
 int t4_run(Suite *s);
+#endif
 
 /* A wall clock that tests move; ns. */
 void t4_clock_set(int64_t ns);

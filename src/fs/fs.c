@@ -85,12 +85,20 @@ uint64_t fs_newest(struct fs *fs)
 
 void row_attr(const struct inode_row *r, struct fs_attr *ret)
 {
-	*ret = (struct fs_attr){
-		.ino = r->ino, .size = r->size, .bytes = r->bytes, .rdev = r->rdev,
-		.mode = r->mode, .nlink = r->nlink, .uid = r->uid, .gid = r->gid,
-		.flags = r->flags, .atime = r->atime, .mtime = r->mtime,
-		.ctime = r->ctime, .btime = r->btime,
-	};
+	memset(ret, 0, sizeof(*ret)); /* padding too: attributes can be compared */
+	ret->ino = r->ino;
+	ret->size = r->size;
+	ret->bytes = r->bytes;
+	ret->rdev = r->rdev;
+	ret->mode = r->mode;
+	ret->nlink = r->nlink;
+	ret->uid = r->uid;
+	ret->gid = r->gid;
+	ret->flags = r->flags;
+	ret->atime = r->atime;
+	ret->mtime = r->mtime;
+	ret->ctime = r->ctime;
+	ret->btime = r->btime;
 }
 
 int inode_locked(struct fs_ctx *c, uint64_t ino, struct inode_row *ret)
