@@ -12,6 +12,7 @@ FS_LIBS = src/fs/libvfs.a $(STORE_LIBS)
 include tests/t01.mk
 include tests/t2log.mk
 include tests/t2meta.mk
+include tests/t3pstore.mk
 include tests/t3.mk
 include tests/t4.mk
 include tests/mount.mk

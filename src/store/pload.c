@@ -105,10 +105,14 @@ static int read_pairs(struct load *l)
 {
 	struct pstore *p = l->p;
 	struct ring *r = ring_sync();
-	struct fetch *f = xcalloc(DEPTH, sizeof(*f));
-	uint8_t *buf = dev_alloc(DEPTH * PAIR);
+	struct fetch *f;
+	uint8_t *buf;
 	int rc = 0;
 
+	if (!r)
+		return -VE_NO_URING;
+	f = xcalloc(DEPTH, sizeof(*f));
+	buf = dev_alloc(DEPTH * PAIR);
 	for (uint32_t at = 0, n; at < p->nseg && !rc; at += n) {
 		n = MIN(DEPTH, p->nseg - at);
 		for (uint32_t i = 0; i < n; i++) {

@@ -135,11 +135,14 @@ static int op_read(struct page_store *ps, struct ps_image *img, uint32_t pgno, v
 static int op_begin(struct page_store *ps)
 {
 	struct pstore *p = of(ps);
+	int rc;
 
 	if (p->state != TXN_NONE)
 		return -EBUSY;
+	rc = pwq_begin(&p->wq);
+	if (rc)
+		return rc;
 	pblk_reclaim(p);
-	pwq_begin(&p->wq);
 	pmap_share(&p->txn, &p->cur->map);
 	p->txn_err = 0;
 	p->state = TXN_OPEN;

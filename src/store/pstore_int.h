@@ -62,7 +62,7 @@ struct pwq {
 void pwq_init(struct pwq *q, struct dev *d);
 void pwq_fini(struct pwq *q);
 /* Forgets what was there; the calling thread's ring is used until the next. */
-void pwq_begin(struct pwq *q);
+int pwq_begin(struct pwq *q) VARVE_MUST_CHECK;
 /* A block of memory that will be written to addr; filled before the next call. */
 void *pwq_slot(struct pwq *q, uint64_t addr);
 /* The newest content for addr still in memory, or NULL. */

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 
+#include "base/err.h"
 #include "base/msg.h"
 
 void pwq_init(struct pwq *q, struct dev *d)
@@ -29,8 +30,12 @@ void pwq_fini(struct pwq *q)
 	q->mem = NULL;
 }
 
-void pwq_begin(struct pwq *q)
+int pwq_begin(struct pwq *q)
 {
+	struct ring *r = ring_sync();
+
+	if (!r)
+		return -VE_NO_URING;
 	if (!q->mem) {
 		q->mem = dev_alloc((size_t)PWQ_CHUNKS * PWQ_BLOCKS * VARVE_BLOCK);
 		for (unsigned i = 0; i < PWQ_CHUNKS; i++)
@@ -38,9 +43,10 @@ void pwq_begin(struct pwq *q)
 	}
 	for (unsigned i = 0; i < PWQ_CHUNKS; i++)
 		q->chunk[i].n = 0;
-	q->ring = ring_sync();
+	q->ring = r;
 	q->err = 0;
 	q->open = 0;
+	return 0;
 }
 
 static void write_done(struct dev_req *req, int err)
