@@ -167,6 +167,14 @@ static void random_rec(uint64_t *s, unsigned kind, struct rec *r)
 		r->setxattr.ino = rnd(s) | 1;
 		random_xattr(s, text[0], 0, &r->setxattr.x);
 		break;
+	case REC_RELOCATE:
+		r->relocate.n = 1 + (uint32_t)(rnd(s) % REC_MOVES);
+		for (uint32_t n = 0; n < r->relocate.n; n++) {
+			r->relocate.move[n].piece = (rnd(s) >> 1) | 1;
+			r->relocate.move[n].from = (rnd(s) >> 1) | 1;
+			r->relocate.move[n].to = ((rnd(s) >> 1) & ~1ull) | 2;
+		}
+		break;
 	}
 }
 
@@ -252,6 +260,10 @@ static bool same_rec(const struct rec *a, const struct rec *b)
 		return a->setxattr.ino == b->setxattr.ino &&
 			a->setxattr.mode == b->setxattr.mode &&
 			same_xattr(&a->setxattr.x, &b->setxattr.x);
+	case REC_RELOCATE:
+		return a->relocate.n == b->relocate.n &&
+			!memcmp(a->relocate.move, b->relocate.move,
+				a->relocate.n * sizeof a->relocate.move[0]);
 	}
 	return false;
 }

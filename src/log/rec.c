@@ -104,6 +104,9 @@ size_t rec_size(const struct rec *r)
 	case REC_RMXATTR:
 		n = 8 + XATTR_FIXED + r->setxattr.x.namelen;
 		break;
+	case REC_RELOCATE:
+		n = 24 * (size_t)r->relocate.n;
+		break;
 	}
 	return align_up(REC_HDR + n, 8);
 }
@@ -297,6 +300,13 @@ static uint32_t encode_body(struct out *o, const struct rec *r)
 		out_xattr_fixed(o, &r->setxattr.x, 0);
 		out_bytes(o, r->setxattr.x.name, r->setxattr.x.namelen);
 		return 0;
+	case REC_RELOCATE:
+		for (uint32_t n = 0; n < r->relocate.n; n++) {
+			out64(o, r->relocate.move[n].piece);
+			out64(o, r->relocate.move[n].from);
+			out64(o, r->relocate.move[n].to);
+		}
+		return r->relocate.n;
 	}
 	return 0;
 }
@@ -599,6 +609,23 @@ static bool decode_xattr(struct in *i, uint32_t aux, struct rec *r)
 	return bad;
 }
 
+static bool decode_relocate(struct in *i, uint32_t aux, struct rec *r)
+{
+	bool bad = aux == 0 || aux > REC_MOVES;
+
+	r->relocate.n = aux;
+	for (uint32_t n = 0; !bad && n < aux; n++) {
+		struct rec_move *m = &r->relocate.move[n];
+
+		m->piece = in64(i);
+		m->from = in64(i);
+		m->to = in64(i);
+		bad = m->piece == 0 || m->from == 0 || m->to == 0 || m->from == m->to ||
+		      m->piece > INT64_MAX || m->from > INT64_MAX || m->to > INT64_MAX;
+	}
+	return bad;
+}
+
 static bool decode_body(struct in *i, uint32_t aux, uint32_t *sums, struct rec *r)
 {
 	switch (r->kind) {
@@ -628,6 +655,8 @@ static bool decode_body(struct in *i, uint32_t aux, uint32_t *sums, struct rec *
 	case REC_SETXATTR:
 	case REC_RMXATTR:
 		return decode_xattr(i, aux, r);
+	case REC_RELOCATE:
+		return decode_relocate(i, aux, r);
 	}
 	return true;
 }

@@ -29,8 +29,9 @@ enum rec_kind {
 	REC_CLONE = 10,   /* range of one file shared into another */
 	REC_SETXATTR = 11,
 	REC_RMXATTR = 12,
-	/* 13.. are kept for snapshot, rollback, retention, relocate,
-	 * forget-past, resize, process */
+	REC_RELOCATE = 13, /* pieces have moved: from -> to */
+	/* 14.. are kept for snapshot, rollback, retention, forget-past, resize,
+	 * process */
 	REC_KIND_END
 };
 
@@ -67,6 +68,13 @@ struct rec_xattr {
 #define RFA_ALLOC 1u  /* unwritten extents where holes are */
 #define RFA_PUNCH 2u  /* holes */
 #define RFA_ZERO 3u   /* unwritten extents everywhere */
+
+/* RELOCATE: what the compactor did; a piece that is not at from any more (a
+ * write won the race) stays as it is. */
+struct rec_move {
+	uint64_t piece, from, to;
+};
+#define REC_MOVES 16u
 
 struct rec {
 	uint8_t kind;
@@ -134,6 +142,10 @@ struct rec {
 			struct rec_xattr x;
 			uint32_t mode; /* new mode (ACL), or 0: as it was */
 		} setxattr; /* rmxattr: x.slot and x.name only */
+		struct {
+			uint32_t n; /* 1..REC_MOVES */
+			struct rec_move move[REC_MOVES];
+		} relocate;
 	};
 };
 

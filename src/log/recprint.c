@@ -18,6 +18,7 @@ static const char *const kind_names[REC_KIND_END] = {
 	[REC_CLONE] = "clone",
 	[REC_SETXATTR] = "setxattr",
 	[REC_RMXATTR] = "rmxattr",
+	[REC_RELOCATE] = "relocate",
 };
 
 void print_text(const char *s, size_t len, FILE *out)
@@ -177,6 +178,12 @@ static void print_body(const struct rec *r, FILE *out)
 		print_xattr(&r->setxattr.x, out);
 		if (r->setxattr.mode)
 			fprintf(out, " mode %06" PRIo32, r->setxattr.mode);
+		break;
+	case REC_RELOCATE:
+		for (uint32_t n = 0; n < r->relocate.n; n++)
+			fprintf(out, " piece %" PRIu64 " %" PRIu64 "->%" PRIu64,
+				r->relocate.move[n].piece, r->relocate.move[n].from,
+				r->relocate.move[n].to);
 		break;
 	}
 }

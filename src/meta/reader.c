@@ -44,6 +44,8 @@ static const char *const query_sql[Q_KINDS] = {
 	[Q_PIECE] = "SELECT " PIECE_COLUMNS " FROM pieces WHERE id = ?1",
 	[Q_PIECES] = "SELECT " PIECE_COLUMNS " FROM pieces WHERE id >= ?1"
 		     " ORDER BY id",
+	[Q_PIECES_AT] = "SELECT id FROM pieces INDEXED BY pieces_addr"
+			" WHERE addr >= ?1 AND addr <= ?2 ORDER BY addr",
 	[Q_XATTRS] = "SELECT slot, seq, name, value FROM xattrs"
 		     " WHERE ino = ?1 AND slot >= ?2 AND slot <= ?3"
 		     " ORDER BY slot",
@@ -53,7 +55,7 @@ static const char *const query_sql[Q_KINDS] = {
 static const uint8_t query_args[Q_KINDS] = {
 	[Q_INODE] = 1, [Q_INODES] = 1, [Q_ORPHANS] = 1, [Q_ENTRIES] = 3,
 	[Q_EXTENTS] = 3, [Q_EXTENT_BEFORE] = 2, [Q_PIECE] = 1, [Q_PIECES] = 1,
-	[Q_XATTRS] = 3, [Q_TARGET] = 1,
+	[Q_PIECES_AT] = 2, [Q_XATTRS] = 3, [Q_TARGET] = 1,
 };
 
 struct reader *reader_new(struct state *st)

@@ -25,6 +25,7 @@ enum query_kind {
 	Q_EXTENT_BEFORE, /* ino, off: the last extent that starts before off */
 	Q_PIECE,   /* id */
 	Q_PIECES,  /* from id */
+	Q_PIECES_AT, /* first addr, last addr */
 	Q_XATTRS,  /* ino, first slot, last slot */
 	Q_TARGET,  /* ino */
 	Q_COUNTS,

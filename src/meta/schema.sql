@@ -76,6 +76,9 @@ CREATE TABLE pieces(
 	sums BLOB NOT NULL       -- CRC-32C per 4 KiB of what is stored, 4 bytes each, little-endian
 ) STRICT;
 
+-- What lies in a segment: for the compactor.
+CREATE INDEX pieces_addr ON pieces(addr);
+
 -- Extended attributes; slot is to the name what a cookie is to an entry.
 CREATE TABLE xattrs(
 	ino INTEGER NOT NULL,

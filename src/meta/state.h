@@ -83,6 +83,10 @@ int state_inodes(struct state *st, struct reader *rd, uint64_t after,
 typedef int (*piece_fn)(void *arg, const struct piece_row *p);
 int state_pieces(struct state *st, struct reader *rd, uint64_t after,
 		 piece_fn fn, void *arg) VARVE_MUST_CHECK;
+/* Pieces that the newest image has in [first, last] and that are there still,
+ * in order of address.  What came there since the image is not seen. */
+int state_pieces_at(struct state *st, struct reader *rd, uint64_t first,
+		    uint64_t last, piece_fn fn, void *arg) VARVE_MUST_CHECK;
 
 /* --- changing it: only apply does --- */
 /* fresh: nothing of this inode number exists in any layer below. */

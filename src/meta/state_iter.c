@@ -340,3 +340,28 @@ int state_pieces(struct state *st, struct reader *rd, uint64_t after,
 	merge_end(&m);
 	return n;
 }
+
+int state_pieces_at(struct state *st, struct reader *rd, uint64_t first,
+		    uint64_t last, piece_fn fn, void *arg)
+{
+	struct piece_row p;
+	struct query *q;
+	int n = reader_ask(rd, Q_PIECES_AT, first, last, 0, &q);
+
+	if (n || !q)
+		return n;
+	while ((n = reader_step(rd, q)) == 1) {
+		n = state_piece(st, rd, query_key(q), &p);
+		if (n == -ENOENT)
+			continue; /* gone since the image */
+		if (n)
+			break;
+		if (p.addr < first || p.addr > last)
+			continue; /* moved since */
+		n = fn(arg, &p);
+		if (n)
+			break;
+	}
+	reader_done(rd, q);
+	return n;
+}

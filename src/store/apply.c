@@ -332,6 +332,9 @@ int apply_record(struct vol *v, struct reader *rd, const struct rec *rec, uint64
 	case REC_RMXATTR:
 		err = apply_xattr(&a);
 		break;
+	case REC_RELOCATE:
+		err = apply_relocate(&a);
+		break;
 	case REC_KIND_END:
 		break;
 	}

@@ -441,3 +441,60 @@ int apply_drop(struct apply *a)
 	edit_free(&e);
 	return err;
 }
+
+/* --- the compactor's moves --- */
+
+/* Lies [addr, addr + len) in one segment that may hold data? */
+static bool may_hold(struct vol *v, uint64_t addr, uint32_t len)
+{
+	uint32_t idx = segs_index(v->segs, addr);
+	struct seg_info info;
+
+	if (idx == UINT32_MAX || idx != segs_index(v->segs, addr + len - 1))
+		return false;
+	segs_get(v->segs, idx, &info);
+	return info.state == SEG_LOG || info.state == SEG_FREE;
+}
+
+int apply_relocate(struct apply *a)
+{
+	const struct rec *r = a->rec;
+	struct vol *v = a->v;
+	struct piece_row *row = xmalloc(r->relocate.n * sizeof(*row));
+	uint32_t left = 0;
+	int err = 0;
+
+	for (uint32_t n = 0; n < r->relocate.n && !err; n++) {
+		const struct rec_move *m = &r->relocate.move[n];
+		struct piece_row *p = &row[left];
+
+		err = state_piece(v->state, a->rd, m->piece, p);
+		if (err == -ENOENT || (!err && p->addr != m->from)) {
+			err = 0; /* a write won the race */
+			continue;
+		}
+		if (!err && !may_hold(v, m->to, p->stored))
+			err = -VE_REC_VALUE;
+		for (uint32_t i = 0; i < left && !err; i++)
+			if (row[i].id == p->id)
+				err = -VE_REC_VALUE;
+		if (err)
+			break;
+		p->addr = m->to;
+		left++;
+	}
+	for (uint32_t n = 0, i = 0; n < r->relocate.n && i < left && !err; n++) {
+		const struct rec_move *m = &r->relocate.move[n];
+
+		if (row[i].id != m->piece || row[i].addr != m->to)
+			continue;
+		/* On replay the segment may not be known to be the log's yet. */
+		segs_mark_log(v->segs, segs_index(v->segs, m->to));
+		segs_live_add(v->segs, m->from, -(int64_t)row[i].stored);
+		segs_live_add(v->segs, m->to, row[i].stored);
+		state_put_piece(v->state, &row[i], false);
+		i++;
+	}
+	free(row);
+	return err;
+}

@@ -52,5 +52,6 @@ int apply_truncate(struct apply *a) VARVE_MUST_CHECK;
 int apply_falloc(struct apply *a) VARVE_MUST_CHECK;
 int apply_clone(struct apply *a) VARVE_MUST_CHECK;
 int apply_drop(struct apply *a) VARVE_MUST_CHECK;
+int apply_relocate(struct apply *a) VARVE_MUST_CHECK;
 
 #endif
