@@ -15,4 +15,5 @@ include tests/t2meta.mk
 include tests/t3pstore.mk
 include tests/t3.mk
 include tests/t4.mk
+include tests/model.mk
 include tests/mount.mk

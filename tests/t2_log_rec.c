@@ -165,6 +165,7 @@ static void random_rec(uint64_t *s, unsigned kind, struct rec *r)
 		break;
 	case REC_RMXATTR:
 		r->setxattr.ino = rnd(s) | 1;
+		r->setxattr.mode = (uint32_t)(rnd(s) & 0177777);
 		random_xattr(s, text[0], 0, &r->setxattr.x);
 		break;
 	case REC_RELOCATE:

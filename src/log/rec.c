@@ -299,7 +299,7 @@ static uint32_t encode_body(struct out *o, const struct rec *r)
 		out64(o, r->setxattr.ino);
 		out_xattr_fixed(o, &r->setxattr.x, 0);
 		out_bytes(o, r->setxattr.x.name, r->setxattr.x.namelen);
-		return 0;
+		return r->setxattr.mode;
 	case REC_RELOCATE:
 		for (uint32_t n = 0; n < r->relocate.n; n++) {
 			out64(o, r->relocate.move[n].piece);
@@ -601,7 +601,7 @@ static bool decode_xattr(struct in *i, uint32_t aux, struct rec *r)
 	r->setxattr.ino = in64(i);
 	xattr_fixed(i, &r->setxattr.x, &bad);
 	if (r->kind == REC_RMXATTR)
-		bad |= aux != 0 || r->setxattr.x.len != 0;
+		bad |= r->setxattr.x.len != 0;
 	bad |= r->setxattr.ino == 0 || aux > MODE_MAX;
 	bad |= xattr_bytes(i, &r->setxattr.x);
 	if (r->kind == REC_RMXATTR)

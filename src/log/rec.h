@@ -141,7 +141,7 @@ struct rec {
 			uint64_t ino;
 			struct rec_xattr x;
 			uint32_t mode; /* new mode (ACL), or 0: as it was */
-		} setxattr; /* rmxattr: x.slot and x.name only */
+		} setxattr; /* rmxattr: of x slot and name only */
 		struct {
 			uint32_t n; /* 1..REC_MOVES */
 			struct rec_move move[REC_MOVES];
