@@ -193,6 +193,13 @@ START_TEST(an_attached_ring_moves_the_same_bytes_as_a_plain_one)
 	run_jobs(d, other, DEV_READ, pool + len);
 	ck_assert_mem_eq(pool, pool + len, len);
 	dev_detach_ring(d, other);
+	/* Half of it forgotten: still the same bytes. */
+	dev_del_buffer(d, pool + len, len);
+	dev_attach_ring(d, other);
+	memset(pool + len, 0, len);
+	run_jobs(d, other, DEV_READ, pool + len);
+	ck_assert_mem_eq(pool, pool + len, len);
+	dev_detach_ring(d, other);
 	ring_destroy(r);
 	ring_destroy(other);
 	dev_close(d);

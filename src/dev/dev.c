@@ -153,6 +153,12 @@ int dev_add_buffer(struct dev *d, void *buf, size_t len)
 	return d->ops->add_buffer ? d->ops->add_buffer(d, buf, len) : 0;
 }
 
+void dev_del_buffer(struct dev *d, void *buf, size_t len)
+{
+	if (d->ops->del_buffer)
+		d->ops->del_buffer(d, buf, len);
+}
+
 void dev_attach_ring(struct dev *d, struct ring *r)
 {
 	if (d->ops->attach)

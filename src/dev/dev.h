@@ -60,6 +60,10 @@ const char *dev_name(const struct dev *d);
 /* Tells the device of a long-lived I/O buffer (4 KiB aligned) before rings are
  * attached: requests inside it use registered buffers where possible. */
 int dev_add_buffer(struct dev *d, void *buf, size_t len) VARVE_MUST_CHECK;
+/* Before the buffer is freed, and after every ring that was attached since
+ * dev_add_buffer() has been detached: the kernel keeps the pages themselves,
+ * and would go on using them for whatever comes to lie at this address. */
+void dev_del_buffer(struct dev *d, void *buf, size_t len);
 /* Registers the device's file and buffers with a ring.  Optional: unattached
  * rings work too, slower.  Failure to register (memlock limit) is a silent
  * return to the plain way, visible in dev_stats. */

@@ -11,6 +11,7 @@ struct dev_ops {
 	/* Checked, not empty, in range; completes through the ring. */
 	void (*submit)(struct dev *d, struct ring *r, struct dev_req *req);
 	int (*add_buffer)(struct dev *d, void *buf, size_t len);
+	void (*del_buffer)(struct dev *d, void *buf, size_t len);
 	void (*attach)(struct dev *d, struct ring *r);
 	void (*detach)(struct dev *d, struct ring *r);
 	void (*close)(struct dev *d);

@@ -210,6 +210,22 @@ static int file_add_buffer(struct dev *d, void *buf, size_t len)
 	return rc;
 }
 
+static void file_del_buffer(struct dev *d, void *buf, size_t len)
+{
+	struct file_dev *f = file_dev(d);
+	unsigned kept = 0;
+
+	pthread_mutex_lock(&f->mutex);
+	for (unsigned i = 0; i < f->n_regions; i++) {
+		size_t at = f->region[i].base - (char *)buf;
+
+		if (f->region[i].base < (char *)buf || at >= len)
+			f->region[kept++] = f->region[i];
+	}
+	f->n_regions = kept;
+	pthread_mutex_unlock(&f->mutex);
+}
+
 /* A free entry, now r's, with the regions of the moment; NULL: table full. */
 static struct attached *claim(struct file_dev *f, struct ring *r)
 {
@@ -287,6 +303,7 @@ static void file_close(struct dev *d)
 static const struct dev_ops file_ops = {
 	.submit = file_submit,
 	.add_buffer = file_add_buffer,
+	.del_buffer = file_del_buffer,
 	.attach = file_attach,
 	.detach = file_detach,
 	.close = file_close,

@@ -30,6 +30,7 @@ void pool_init(struct log *l)
 		b->next = l->pool;
 		l->pool = b;
 	}
+	l->npool = n;
 	atomic_store(&l->nfree, n);
 	/* Unregistered buffers work as well, only slower. */
 	if (dev_add_buffer(l->dev, l->area, (size_t)n * l->buf_size))
@@ -58,6 +59,7 @@ void pool_free(struct log *l)
 {
 	destroy_list(l->pool);
 	destroy_list(l->head);
+	dev_del_buffer(l->dev, l->area, (size_t)l->npool * l->buf_size);
 	dev_free(l->area);
 }
 

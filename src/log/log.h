@@ -40,7 +40,8 @@ struct log_params {
 int log_open(struct dev *d, const struct log_params *p, const struct log_pos *at,
 	     struct log **ret) VARVE_MUST_CHECK;
 /* Drops what is not sealed; waits for nothing: the caller has synced, or
- * means to lose it.  No I/O may be in flight. */
+ * means to lose it.  No I/O may be in flight, and the rings that were attached
+ * to the device meanwhile must be detached (dev_del_buffer). */
 void log_close(struct log *l); /* NULL is allowed */
 
 /* --- admission (back-pressure) --- */

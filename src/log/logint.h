@@ -99,6 +99,7 @@ struct log {
 	_Atomic unsigned inmem;  /* batches on the list */
 
 	void *area; /* all pooled buffers */
+	unsigned npool;
 };
 
 /* --- batch.c --- */
