@@ -57,7 +57,7 @@ int fs_read(struct fs_ctx *c, struct vol_read *r)
 	return vol_read(c->vc, r);
 }
 
-#define WRITE_CHUNKS 4u
+#define WRITE_CHUNKS 6u
 
 /* Data that is in the log's buffers, and not yet in a record. */
 struct chunks {
@@ -70,7 +70,13 @@ static int put_chunks(struct fs_ctx *c, const void *buf, uint32_t len, struct ch
 	ret->n = 0;
 	for (uint32_t done = 0; done < len;) {
 		uint32_t n = MIN(len - done, c->fs->piece_max);
-		int err = vol_data_put(c->vc, (const char *)buf + done, n, &ret->d[ret->n]);
+		unsigned left = WRITE_CHUNKS - ret->n;
+		int err;
+
+		/* A shorter piece where it ends a segment, if one more is left. */
+		if ((len - done + n - 1) / n < left)
+			n = vol_data_fit(c->vc, n);
+		err = vol_data_put(c->vc, (const char *)buf + done, n, &ret->d[ret->n]);
 
 		if (err)
 			return err;
@@ -163,7 +169,7 @@ static int write_probe(struct fs_ctx *c, uint64_t ino)
 int fs_write(struct fs_ctx *c, const struct fs_cred *cr, uint64_t ino, const void *buf,
 	     uint32_t len, uint64_t off, int open_flags, bool kill, uint64_t *ret_batch)
 {
-	uint32_t most = MIN(VARVE_PIECE_MAX, WRITE_CHUNKS * c->fs->piece_max);
+	uint32_t most = MIN(VARVE_PIECE_MAX, (WRITE_CHUNKS - 2) * c->fs->piece_max);
 	uint64_t batch = 0;
 	int err = writable(c);
 

@@ -121,6 +121,11 @@ int vol_commit(struct vol_ctx *c, struct rec *rec, enum seg_class cls, uint64_t 
 	return 0;
 }
 
+uint32_t vol_data_fit(struct vol_ctx *c, uint32_t len)
+{
+	return c->vol->log ? log_data_fit(c->vol->log, len) : len;
+}
+
 int vol_data_put(struct vol_ctx *c, const void *buf, uint32_t len, struct vol_data *data)
 {
 	const uint8_t *p = buf;

@@ -102,6 +102,9 @@ struct vol_data {
 	uint32_t nsums;
 	uint32_t sums[VARVE_PIECE_SUMS];
 };
+/* How many of len bytes to put as one piece, so that segments are filled to
+ * their end; never 0.  Advice, not a promise. */
+uint32_t vol_data_fit(struct vol_ctx *c, uint32_t len);
 /* No lock held.  Reserves room for len bytes, copies buf there and computes the
  * sums.  Then, under the exclusive lock, a WRITE record refers to
  * data->d.addr, len, sums; vol_data_done() afterwards in any case. */
