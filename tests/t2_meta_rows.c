@@ -5,6 +5,7 @@
 #include <check.h>
 #include <errno.h>
 #include <sqlite3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -552,8 +553,36 @@ END_TEST
 /* --- images that are not ours --- */
 static char path[] = "t2_meta_rows.XXXXXX";
 
-/* The image in SQLite's own hands. */
-static void rewrite_image(const char *sql)
+/* Exchanges the first two cells of a table whose root is a leaf. */
+static void swap_cells(sqlite3 *db, const char *table)
+{
+	uint8_t page[VARVE_BLOCK], cell[2];
+	sqlite3_stmt *s;
+	FILE *f;
+	long at;
+
+	ck_assert_int_eq(sqlite3_prepare_v2(db, "SELECT rootpage FROM sqlite_schema"
+					    " WHERE name = ?", -1, &s, NULL), 0);
+	sqlite3_bind_text(s, 1, table, -1, SQLITE_STATIC);
+	ck_assert_int_eq(sqlite3_step(s), SQLITE_ROW);
+	at = (long)(sqlite3_column_int(s, 0) - 1) * (long)VARVE_BLOCK;
+	sqlite3_finalize(s);
+	f = fopen(path, "r+");
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_eq(fseek(f, at, SEEK_SET), 0);
+	ck_assert_uint_eq(fread(page, sizeof(page), 1, f), 1);
+	ck_assert(page[0] == 10 || page[0] == 13); /* leaf of an index or table */
+	ck_assert_uint_ge(page[3] << 8 | page[4], 2);
+	memcpy(cell, page + 8, 2);
+	memcpy(page + 8, page + 10, 2);
+	memcpy(page + 10, cell, 2);
+	ck_assert_int_eq(fseek(f, at, SEEK_SET), 0);
+	ck_assert_uint_eq(fwrite(page, sizeof(page), 1, f), 1);
+	ck_assert_int_eq(fclose(f), 0);
+}
+
+/* The image in SQLite's own hands; swap may be NULL. */
+static void forge_image(const char *sql, const char *swap)
 {
 	int fd = mkstemp(strcpy(path, "t2_meta_rows.XXXXXX"));
 	char *why = NULL;
@@ -565,11 +594,18 @@ static void rewrite_image(const char *sql)
 	ck_assert_int_eq(sqlite3_open(path, &db), 0);
 	sqlite3_exec(db, sql, NULL, NULL, &why);
 	ck_assert_msg(!why, "%s", why);
+	if (swap)
+		swap_cells(db, swap);
 	ck_assert_int_eq(sqlite3_close(db), 0);
 	reader_rest(rd);
 	ck_assert_int_eq(ram_pages_import(pages, path), 0);
 	ram_pages_commit(pages);
 	unlink(path);
+}
+
+static void rewrite_image(const char *sql)
+{
+	forge_image(sql, NULL);
 }
 
 static void fill_image(void)
@@ -650,6 +686,7 @@ static const char *const impossible[] = {
 	"UPDATE pieces SET addr = -1",
 	"UPDATE xattrs SET value = zeroblob(65537)",
 	"UPDATE xattrs SET name = x''",
+	"INSERT INTO extents SELECT ino, 4095, 4096, seq, piece, 0 FROM extents",
 };
 
 static int ignore_inode(void *arg, const struct inode_row *i)
@@ -693,6 +730,37 @@ START_TEST(an_impossible_row_is_an_error_and_never_a_value)
 }
 END_TEST
 
+START_TEST(a_tree_out_of_order_is_an_error_and_no_circle)
+{
+	fill_image();
+	put_entry(10, "another", 7, 11);
+	put_inode(11, true);
+	checkpoint();
+	forge_image("", _i ? "inodes" : "entries");
+	if (_i)
+		ck_assert_int_eq(state_inodes(st, rd, 0, ignore_inode, NULL), -VE_DB);
+	else
+		ck_assert_int_eq(state_entries(st, rd, 10, 0, ignore_entry, NULL),
+				 -VE_DB);
+}
+END_TEST
+
+START_TEST(a_target_of_impossible_length_is_an_error)
+{
+	size_t len;
+	char *t;
+
+	state_put_target(st, 10, "there", 5);
+	checkpoint();
+	ck_assert_int_eq(state_target(st, rd, 10, &t, &len), 0);
+	ck_assert_str_eq(t, "there");
+	free(t);
+	rewrite_image(_i ? "UPDATE targets SET target = x''" :
+			   "UPDATE targets SET target = zeroblob(65536)");
+	ck_assert_int_eq(state_target(st, rd, 10, &t, &len), -VE_DB);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("meta_rows");
@@ -724,6 +792,8 @@ int main(void)
 			    (int)ARRAY_LEN(foreign));
 	tcase_add_loop_test(tc, an_impossible_row_is_an_error_and_never_a_value, 0,
 			    (int)ARRAY_LEN(impossible));
+	tcase_add_loop_test(tc, a_tree_out_of_order_is_an_error_and_no_circle, 0, 2);
+	tcase_add_loop_test(tc, a_target_of_impossible_length_is_an_error, 0, 2);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);

@@ -15,7 +15,8 @@
 #include "ram_pages.h"
 
 #define INODES 300
-#define ROUNDS 30
+#define ROUNDS 30  /* checkpoints, and as many more as it takes for */
+#define LOOKS 20000 /* questions of the readers to be answered */
 #define READERS 3
 
 static struct ram_pages *pages;
@@ -23,6 +24,7 @@ static struct state *st;
 /* The volume's; readers that never pause would starve a fair one's writers. */
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
 static atomic_bool done;
+static atomic_uint looks;
 static uint64_t seq; /* of the last operation; guarded by lock */
 
 /* One operation: an inode and the extents that belong to it get one seq. */
@@ -90,6 +92,7 @@ static void *look(void *arg)
 		if (++n % 64 == 0)
 			reader_rest(rd);
 		pthread_rwlock_unlock(&lock);
+		atomic_fetch_add(&looks, 1);
 	}
 	reader_free(rd);
 	return NULL;
@@ -130,7 +133,7 @@ START_TEST(readers_see_whole_operations_while_images_are_written)
 	for (k = 0; k < READERS; k++)
 		pthread_create(&t[k], NULL, look, (void *)(uintptr_t)(k + 1));
 	pthread_create(&t[k], NULL, change, NULL);
-	for (k = 0; k < ROUNDS; k++)
+	for (k = 0; k < ROUNDS || atomic_load(&looks) < LOOKS; k++)
 		checkpoint(k % 5 == 3);
 	atomic_store(&done, true);
 	for (k = 0; k <= READERS; k++)

@@ -10,6 +10,9 @@
 #include "meta/names.h"
 #include "meta/state_priv.h"
 
+/* Longest symlink target that a record can carry. */
+#define TARGET_MAX UINT16_MAX
+
 /* --- overlay rows as values --- */
 void unpack_inode(const struct orow *row, struct inode_row *ret)
 {
@@ -158,6 +161,10 @@ int state_target(struct state *st, struct reader *rd, uint64_t ino,
 	} else {
 		bytes = sqlite3_column_blob(q->stmt, 1);
 		len = (size_t)sqlite3_column_bytes(q->stmt, 1);
+		if (!len || len > TARGET_MAX) {
+			reader_done(rd, q);
+			return -VE_DB;
+		}
 	}
 	s = malloc(len + 1);
 	if (s) {

@@ -6,6 +6,7 @@
  * comes next, and of equal keys the uppermost source speaks. */
 #include <errno.h>
 
+#include "base/err.h"
 #include "meta/state_priv.h"
 
 struct merge {
@@ -16,6 +17,7 @@ struct merge {
 	struct query *q;         /* NULL: no image to ask */
 	bool one_key;            /* of the table: (id, 0) */
 	bool img_step, img_has;  /* step before looking; stands on a row */
+	bool img_any;            /* has stood on one */
 	struct okey img_key;
 	/* the current row */
 	struct okey key;
@@ -65,13 +67,19 @@ static void merge_end(struct merge *m)
 static int step_image(struct merge *m)
 {
 	int n = reader_step(m->rd, m->q);
+	struct okey before = m->img_key;
 
 	m->img_step = false;
 	m->img_has = n == 1;
-	if (n == 1)
-		m->img_key = m->one_key ? (struct okey){ query_key(m->q), 0 } :
-			     (struct okey){ m->last.hi, query_key(m->q) };
-	return n < 0 ? n : 0;
+	if (n != 1)
+		return n;
+	m->img_key = m->one_key ? (struct okey){ query_key(m->q), 0 } :
+		     (struct okey){ m->last.hi, query_key(m->q) };
+	/* A forged tree must not lead a listing in circles. */
+	if (m->img_any && okey_cmp(m->img_key, before) <= 0)
+		return -VE_DB;
+	m->img_any = true;
+	return 0;
 }
 
 /* 1: a row; 0: no more. */
@@ -198,9 +206,11 @@ static bool hidden(const struct overlay *o, struct okey key)
  * Extents of one file do not overlap in the present, nor did they in the image,
  * nor do the live rows of one overlay (all of them were present together).  So
  * each layer has one candidate, the last before off, and it is the answer
- * unless a layer above has a row or tombstone under its key. */
+ * unless a layer above has a row or tombstone under its key.  *ret_img_end: where
+ * the image's candidate ends. */
 static int extent_across(struct state *st, struct reader *rd, uint64_t ino,
-			 uint64_t off, struct extent_row *ret)
+			 uint64_t off, struct extent_row *ret,
+			 uint64_t *ret_img_end)
 {
 	const struct orow *row;
 	struct okey key;
@@ -230,8 +240,9 @@ static int extent_across(struct state *st, struct reader *rd, uint64_t ino,
 	if (n == 1) {
 		n = row_extent(q, ino, ret);
 		key = (struct okey){ ino, ret->off };
+		*ret_img_end = ret->off + ret->len;
 		if (!n)
-			n = ret->off + ret->len > off && !hidden(st->active, key) &&
+			n = *ret_img_end > off && !hidden(st->active, key) &&
 			    !hidden(st->frozen, key);
 	}
 	reader_done(rd, q);
@@ -241,13 +252,14 @@ static int extent_across(struct state *st, struct reader *rd, uint64_t ino,
 int state_extents(struct state *st, struct reader *rd, uint64_t ino,
 		  uint64_t off, uint64_t end, extent_fn fn, void *arg)
 {
+	uint64_t img_end = 0;
 	struct extent_row e;
 	struct merge m;
 	int n;
 
 	if (off >= end || off > INT64_MAX)
 		return 0;
-	n = extent_across(st, rd, ino, off, &e);
+	n = extent_across(st, rd, ino, off, &e, &img_end);
 	if (n < 0)
 		return n;
 	if (n) {
@@ -261,10 +273,16 @@ int state_extents(struct state *st, struct reader *rd, uint64_t ino,
 	if (n)
 		return n;
 	while ((n = merge_next(&m)) == 1) {
-		if (m.row)
+		if (m.row) {
 			unpack_extent(m.row, m.key, &e);
-		else if ((n = row_extent(m.q, ino, &e)))
-			break;
+		} else {
+			n = row_extent(m.q, ino, &e);
+			if (!n && e.off < img_end)
+				n = -VE_DB; /* overlaps the one before */
+			if (n)
+				break;
+			img_end = e.off + e.len;
+		}
 		n = fn(arg, &e);
 		if (n)
 			break;
