@@ -334,6 +334,33 @@ START_TEST(every_page_of_an_image_exists_even_those_that_hold_nothing)
 }
 END_TEST
 
+START_TEST(a_page_that_was_never_written_reads_as_zeros_in_its_transaction)
+{
+	struct page_store *ps = ram_pages_store(pages);
+	uint8_t page[VARVE_BLOCK], zeros[VARVE_BLOCK] = { 0 };
+	sqlite3_file *f;
+	struct db *db;
+	uint32_t n;
+
+	ck_assert_int_eq(ps->ops->txn_begin(ps), 0);
+	ck_assert_int_eq(db_open_writer(ps, &db), 0);
+	ck_assert_int_eq(sqlite3_file_control(db->sql, "main",
+					      SQLITE_FCNTL_FILE_POINTER, &f), 0);
+	n = ps->ops->txn_npages(ps);
+	memset(page, 1, sizeof(page));
+	ck_assert_int_eq(f->pMethods->xWrite(f, page, sizeof(page),
+					     (n + 9) * (sqlite3_int64)VARVE_BLOCK), 0);
+	ck_assert_int_eq(f->pMethods->xRead(f, page, sizeof(page),
+					    (n + 8) * (sqlite3_int64)VARVE_BLOCK), 0);
+	ck_assert_mem_eq(page, zeros, sizeof(page));
+	ck_assert_int_eq(f->pMethods->xRead(f, page, sizeof(page),
+					    (n + 9) * (sqlite3_int64)VARVE_BLOCK), 0);
+	ck_assert_int_eq(page[0], 1);
+	ck_assert_int_eq(f->pMethods->xWrite(f, page, 512, 0), SQLITE_IOERR_WRITE);
+	db_close(db);
+}
+END_TEST
+
 START_TEST(a_file_that_shrinks_and_grows_in_one_transaction_has_all_its_pages)
 {
 	struct page_store *ps = ram_pages_store(pages);
@@ -483,6 +510,7 @@ int main(void)
 	tcase_add_test(tc, an_image_that_was_written_and_given_up_is_forgotten);
 	tcase_add_test(tc, a_page_store_in_a_transaction_refuses_another);
 	tcase_add_test(tc, every_page_of_an_image_exists_even_those_that_hold_nothing);
+	tcase_add_test(tc, a_page_that_was_never_written_reads_as_zeros_in_its_transaction);
 	tcase_add_test(tc, a_file_that_shrinks_and_grows_in_one_transaction_has_all_its_pages);
 	tcase_add_test(tc, reads_of_parts_of_pages_and_past_the_end_are_what_sqlite_expects);
 	tcase_add_test(tc, a_reader_sees_one_image_until_it_lets_go_of_it);

@@ -68,6 +68,28 @@ static uint64_t put_entry(uint64_t dir, const char *name, size_t len, uint64_t i
 	return e.cookie;
 }
 
+struct seen {
+	unsigned n;
+	struct extent_row x[8];
+};
+
+static int note_extent(void *arg, const struct extent_row *x)
+{
+	struct seen *s = arg;
+
+	ck_assert_uint_lt(s->n, ARRAY_LEN(s->x));
+	s->x[s->n++] = *x;
+	return 0;
+}
+
+static struct seen extents(uint64_t ino, uint64_t off, uint64_t end)
+{
+	struct seen s = { 0 };
+
+	ck_assert_int_eq(state_extents(st, rd, ino, off, end, note_extent, &s), 0);
+	return s;
+}
+
 /* --- values --- */
 static void check_edge_inode(const struct inode_row *want)
 {
@@ -331,6 +353,59 @@ START_TEST(deleting_what_only_the_frozen_overlay_holds_survives_giving_it_up)
 }
 END_TEST
 
+START_TEST(what_a_frozen_overlay_deleted_needs_no_second_tombstone)
+{
+	put_inode(10, true);
+	put_extent(10, 0, 4096, 4);
+	checkpoint();
+	state_del_extent(st, 10, 0);
+	state_freeze(st);
+	put_extent(10, 0, 4096, 5);
+	state_del_extent(st, 10, 0);
+	ck_assert_uint_eq(state_overlay_rows(st), 0);
+	ck_assert_uint_eq(extents(10, 0, 4096).n, 0);
+	state_unfreeze(st);
+	ck_assert_uint_eq(extents(10, 0, 4096).n, 0);
+	checkpoint();
+	ck_assert_uint_eq(extents(10, 0, 4096).n, 0);
+}
+END_TEST
+
+START_TEST(what_never_was_below_a_frozen_fresh_inode_leaves_no_tombstone)
+{
+	checkpoint();
+	put_inode(10, true);
+	state_freeze(st);
+	put_inode(10, false);
+	put_extent(10, 0, 4096, 5);
+	state_del_extent(st, 10, 0);
+	ck_assert_uint_eq(state_overlay_rows(st), 1);
+	state_unfreeze(st);
+	state_del_inode(st, 10); /* still known as fresh */
+	ck_assert_uint_eq(state_overlay_rows(st), 0);
+}
+END_TEST
+
+START_TEST(a_number_used_again_never_brings_back_its_first_owner)
+{
+	struct inode_row i;
+
+	put_inode(10, true);
+	checkpoint();
+	state_del_inode(st, 10);
+	if (_i) /* else both in one overlay */
+		state_freeze(st);
+	put_inode(10, true);
+	ck_assert_int_eq(state_inode(st, rd, 10, &i), 0);
+	if (_i)
+		state_unfreeze(st);
+	state_del_inode(st, 10);
+	ck_assert_int_eq(state_inode(st, rd, 10, &i), -ENOENT);
+	checkpoint();
+	ck_assert_int_eq(state_inode(st, rd, 10, &i), -ENOENT);
+}
+END_TEST
+
 START_TEST(a_row_replaced_a_thousand_times_takes_the_memory_of_one)
 {
 	struct piece_row p = { .id = 4, .len = 4096 };
@@ -428,28 +503,6 @@ START_TEST(a_resting_reader_holds_no_image)
 END_TEST
 
 /* --- extents across an offset --- */
-struct seen {
-	unsigned n;
-	struct extent_row x[8];
-};
-
-static int note_extent(void *arg, const struct extent_row *x)
-{
-	struct seen *s = arg;
-
-	ck_assert_uint_lt(s->n, ARRAY_LEN(s->x));
-	s->x[s->n++] = *x;
-	return 0;
-}
-
-static struct seen extents(uint64_t ino, uint64_t off, uint64_t end)
-{
-	struct seen s = { 0 };
-
-	ck_assert_int_eq(state_extents(st, rd, ino, off, end, note_extent, &s), 0);
-	return s;
-}
-
 START_TEST(an_extent_is_found_behind_the_tombstones_it_covers)
 {
 	struct seen s;
@@ -778,6 +831,9 @@ int main(void)
 	tcase_add_test(tc, what_is_made_and_deleted_in_one_overlay_leaves_nothing);
 	tcase_add_test(tc, what_the_image_may_hold_leaves_a_tombstone);
 	tcase_add_test(tc, deleting_what_only_the_frozen_overlay_holds_survives_giving_it_up);
+	tcase_add_test(tc, what_a_frozen_overlay_deleted_needs_no_second_tombstone);
+	tcase_add_test(tc, what_never_was_below_a_frozen_fresh_inode_leaves_no_tombstone);
+	tcase_add_loop_test(tc, a_number_used_again_never_brings_back_its_first_owner, 0, 2);
 	tcase_add_test(tc, a_row_replaced_a_thousand_times_takes_the_memory_of_one);
 	tcase_add_test(tc, extents_that_come_and_go_take_no_memory);
 	tcase_add_test(tc, big_values_are_counted_and_given_back);
