@@ -296,3 +296,23 @@ int try_slot(struct dev *dev, const struct super *sup, const struct slot *s,
 	segs_free_table(segs);
 	return rc;
 }
+
+void flip(struct dev *d, uint64_t addr, uint32_t bit)
+{
+	uint8_t *buf = dev_alloc(VARVE_BLOCK);
+
+	ck_assert_int_eq(dev_read(d, buf, addr, VARVE_BLOCK), 0);
+	buf[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	ck_assert_int_eq(dev_write(d, buf, addr, VARVE_BLOCK), 0);
+	dev_free(buf);
+}
+
+int collect(void *arg, uint64_t addr, uint32_t pgno)
+{
+	struct blocks *b = arg;
+
+	ck_assert_uint_lt(b->n, RIG_PAGES);
+	b->addr[b->n] = addr;
+	b->pgno[b->n++] = pgno;
+	return 0;
+}

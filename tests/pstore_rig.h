@@ -63,6 +63,16 @@ int try_slot(struct dev *dev, const struct super *sup, const struct slot *s,
 /* The bitmaps say what the map says: live counts against a walk. */
 void check_live(struct segs *segs, struct pstore *ps);
 
+/* Inverts one bit of the block at addr. */
+void flip(struct dev *d, uint64_t addr, uint32_t bit);
+/* For pstore_walk: arg is a struct blocks. */
+struct blocks {
+	uint64_t addr[RIG_PAGES];
+	uint32_t pgno[RIG_PAGES];
+	unsigned n;
+};
+int collect(void *arg, uint64_t addr, uint32_t pgno);
+
 /* Messages of the last run: swallowed and counted. */
 extern _Atomic unsigned rig_messages;
 void rig_quiet(void);

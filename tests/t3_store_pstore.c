@@ -251,6 +251,45 @@ START_TEST(without_space_the_transaction_fails_and_abort_restores_everything)
 }
 END_TEST
 
+START_TEST(a_shrunken_database_is_gathered_and_gives_its_segments_back_even_without_space)
+{
+	uint64_t s = seed_or_env(_i);
+	struct pstore_stats st;
+	struct segs_space sp;
+	unsigned n;
+
+	start(64);
+	rig_begin(&rig);
+	for (uint32_t i = 1; i <= 4000; i++)
+		ck_assert_int_eq(rig_write(&rig, i), 0);
+	rig_commit(&rig);
+	for (unsigned i = 0; i < 10; i++) /* now nothing lies in order */
+		rig_churn(&rig, &s, 2000, 4000);
+	squeeze(&rig, _i % 2 ? 0 : 20);
+	rig_begin(&rig);
+	ck_assert_int_eq(rig_truncate(&rig, 300), 0);
+	rig_commit(&rig);
+	pstore_get_stats(rig.ps, &st);
+	ck_assert_uint_ge(st.segments, 16);
+	for (n = 0; n < 8; n++) {
+		rig_begin(&rig);
+		if (n % 3 == 1)
+			ck_assert_int_eq(rig_write(&rig, (uint32_t)(rnd(&s) % 300) + 1), 0);
+		if (n % 4 == 2)
+			rig_abort(&rig);
+		else
+			rig_commit(&rig);
+		check_live(rig.segs, rig.ps);
+		check_slots(&rig, s, n);
+	}
+	pstore_get_stats(rig.ps, &st);
+	segs_get_space(rig.segs, &sp);
+	ck_assert_uint_le(st.segments, 6);
+	ck_assert_uint_ge(sp.free, 10);
+	rig_free(&rig);
+}
+END_TEST
+
 START_TEST(a_held_image_stays_and_holds_back_nothing_younger)
 {
 	struct ps_image *img;
@@ -393,6 +432,8 @@ int main(void)
 	tcase_add_test(tc, segments_come_back_after_truncation);
 	tcase_add_loop_test(tc, without_space_the_transaction_fails_and_abort_restores_everything,
 			    0, 32);
+	tcase_add_loop_test(tc, a_shrunken_database_is_gathered_and_gives_its_segments_back_even_without_space,
+			    0, 4);
 	tcase_add_test(tc, a_held_image_stays_and_holds_back_nothing_younger);
 	tcase_add_test(tc, the_map_grows_to_four_levels_and_shrinks_again);
 	tcase_add_loop_test(tc, no_transaction_needs_more_segments_than_the_stated_worst_case, 0, 4);

@@ -9,6 +9,7 @@ src_store_libvstore_a_SOURCES = \
 	src/store/open.c \
 	src/store/pblocks.c \
 	src/store/pcache.c \
+	src/store/pclean.c \
 	src/store/pload.c \
 	src/store/pmap.c \
 	src/store/pstore.c \

@@ -113,7 +113,10 @@ static void drop_seg(struct pstore *p, uint32_t pos)
 	struct mseg *m = p->seg[pos];
 
 	p->by_idx[m->idx] = NULL;
-	p->nfree -= m->nfree;
+	if (m->drain)
+		p->ndrain--;
+	else
+		p->nfree -= m->nfree;
 	atomic_fetch_sub(&p->blocks, p->bps);
 	p->seg[pos] = p->seg[--p->nseg];
 	seg_free(m);
@@ -196,6 +199,8 @@ int pblk_alloc(struct pstore *p, uint64_t *ret)
 {
 	if (p->nfree == 0)
 		pblk_reclaim(p);
+	if (p->nfree == 0)
+		pblk_undrain(p);
 	if (p->nfree == 0) {
 		int rc = take_seg(p);
 
@@ -205,7 +210,8 @@ int pblk_alloc(struct pstore *p, uint64_t *ret)
 
 	uint32_t bit;
 
-	while (!p->seg[p->at]->nfree || !find_clear(p, p->seg[p->at], p->at_bit, &bit)) {
+	while (p->seg[p->at]->drain || !p->seg[p->at]->nfree ||
+	       !find_clear(p, p->seg[p->at], p->at_bit, &bit)) {
 		p->at = (p->at + 1) % p->nseg;
 		p->at_bit = 0;
 	}
@@ -240,11 +246,30 @@ void pblk_free(struct pstore *p, uint64_t addr)
 		addr_push(&p->freed, addr);
 }
 
+void pblk_drain(struct pstore *p, struct mseg *m)
+{
+	m->drain = true;
+	p->nfree -= m->nfree;
+	p->ndrain++;
+}
+
+void pblk_undrain(struct pstore *p)
+{
+	for (uint32_t i = 0; i < p->nseg && p->ndrain; i++) {
+		if (!p->seg[i]->drain)
+			continue;
+		p->seg[i]->drain = false;
+		p->nfree += p->seg[i]->nfree;
+		p->ndrain--;
+	}
+}
+
 static void unbusy(struct pstore *p, struct mseg *m, uint32_t bit)
 {
 	bit_clear(m->busy, bit);
 	m->nfree++;
-	p->nfree++;
+	if (!m->drain)
+		p->nfree++;
 }
 
 /* --- end of a transaction --- */

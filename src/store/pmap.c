@@ -205,6 +205,7 @@ static int node_own(struct pstore *p, struct mnode *n, struct mnode **ret)
 	if (!own)
 		return -ENOMEM;
 	own->dirty = true;
+	p->ndirty++;
 	memcpy(own->ent, n->ent, sizeof(own->ent));
 	for (unsigned i = 0; n->level && i < MAP_FANOUT; i++) {
 		struct mnode *kid = atomic_load_explicit(&n->kid[i], memory_order_acquire);
@@ -224,6 +225,7 @@ static int node_fresh(struct pstore *p, unsigned level, struct mnode **ret)
 	if (!n)
 		return -ENOMEM;
 	n->dirty = true;
+	p->ndirty++;
 	*ret = n;
 	return 0;
 }
@@ -408,6 +410,16 @@ int pmap_truncate(struct pstore *p, struct mtree *t, uint32_t npages)
 	return rc;
 }
 
+int pmap_touch(struct pstore *p, struct mtree *t, uint32_t pgno)
+{
+	int rc = node_own(p, t->root, &t->root);
+	struct mnode *n = t->root;
+
+	while (!rc && n->level && !slot_empty(n, slot_of(pgno - 1, n->level)))
+		rc = kid_own(p, n, slot_of(pgno - 1, n->level), &n);
+	return rc;
+}
+
 /* --- writing --- */
 
 static int node_write(struct pstore *p, struct mnode *n)
@@ -459,6 +471,34 @@ int pmap_write(struct pstore *p, struct mtree *t, struct map_root *ret)
 }
 
 /* --- walking --- */
+
+static int hunt_node(struct pstore *p, struct mnode *n, uint64_t first, uint32_t pages,
+		     pmap_fn fn, void *arg)
+{
+	int rc = fn(arg, n->addr, (uint32_t)first + 1);
+
+	for (unsigned i = 0; i < MAP_FANOUT && !rc; i++) {
+		uint64_t x = first + ((uint64_t)i << (8 * n->level));
+		struct mnode *kid;
+
+		if (x >= pages)
+			break;
+		if (n->level == 0) {
+			if (n->ent[i].addr)
+				rc = fn(arg, n->ent[i].addr, (uint32_t)x + 1);
+			continue;
+		}
+		rc = node_kid(p, n, i, &kid);
+		if (!rc && kid)
+			rc = hunt_node(p, kid, x, pages, fn, arg);
+	}
+	return rc;
+}
+
+int pmap_hunt(struct pstore *p, const struct mtree *t, pmap_fn fn, void *arg)
+{
+	return t->root ? hunt_node(p, t->root, 0, t->pages, fn, arg) : 0;
+}
 
 struct walk {
 	struct pstore *p;

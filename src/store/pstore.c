@@ -94,7 +94,7 @@ static int read_verified(struct pstore *p, const struct map_ent *e, uint32_t pgn
 	return 0;
 }
 
-static int read_page(struct pstore *p, const struct map_ent *e, uint32_t pgno, void *buf)
+int pstore_read_ent(struct pstore *p, const struct map_ent *e, uint32_t pgno, void *buf)
 {
 	int rc;
 
@@ -127,7 +127,7 @@ static int op_read(struct page_store *ps, struct ps_image *img, uint32_t pgno, v
 	struct map_ent e;
 	int rc = pmap_get(p, &img->map, pgno, &e);
 
-	return rc ? rc : read_page(p, &e, pgno, buf);
+	return rc ? rc : pstore_read_ent(p, &e, pgno, buf);
 }
 
 /* --- the transaction --- */
@@ -145,6 +145,7 @@ static int op_begin(struct page_store *ps)
 	pblk_reclaim(p);
 	pmap_share(&p->txn, &p->cur->map);
 	p->txn_err = 0;
+	p->ndirty = 0;
 	p->state = TXN_OPEN;
 	return 0;
 }
@@ -173,10 +174,10 @@ static int op_txn_read(struct page_store *ps, uint32_t pgno, void *buf)
 			return 0;
 		}
 	}
-	return read_page(p, &e, pgno, buf);
+	return pstore_read_ent(p, &e, pgno, buf);
 }
 
-static int txn_put(struct pstore *p, uint32_t pgno, const void *buf)
+int pstore_put_page(struct pstore *p, uint32_t pgno, const void *buf)
 {
 	struct map_ent *e;
 	uint64_t addr;
@@ -215,7 +216,7 @@ static int op_txn_write(struct page_store *ps, uint32_t pgno, const void *buf)
 		return -EINVAL;
 	if (p->txn_err)
 		return p->txn_err;
-	return txn_note(p, txn_put(p, pgno, buf));
+	return txn_note(p, pstore_put_page(p, pgno, buf));
 }
 
 static int op_txn_truncate(struct page_store *ps, uint32_t npages)
@@ -274,6 +275,8 @@ int pstore_prepare(struct pstore *p, uint64_t ckpt, struct map_root *ret)
 	p->state = TXN_PREPARED;
 	p->prep_ckpt = ckpt;
 	rc = p->txn_err;
+	if (!rc)
+		rc = pclean_run(p);
 	if (!rc)
 		rc = pmap_write(p, &p->txn, &root);
 	if (!rc)

@@ -4,6 +4,7 @@
  *   pstore.c   images, transactions, the page_store operations
  *   pload.c    opening: bitmaps of both slots, rebuild from the map
  *   pmap.c     page map: a persistent radix tree of checksummed nodes
+ *   pclean.c   moving blocks out of thinly used segments
  *   pblocks.c  blocks of metadata segments: allocation, pending, bitmaps
  *   pwq.c      the transaction's write buffer
  *   pcache.c   page cache shared by all images
@@ -91,7 +92,6 @@ struct mtree {
 	uint32_t depth, pages;
 };
 
-/* Blocks seen by a walk: a block that is there twice is damage. */
 typedef int (*pmap_fn)(void *arg, uint64_t addr, uint32_t pgno);
 
 int pmap_open(struct pstore *p, const struct map_root *root,
@@ -105,8 +105,15 @@ int pmap_get(struct pstore *p, const struct mtree *t, uint32_t pgno,
 int pmap_edit(struct pstore *p, struct mtree *t, uint32_t pgno,
 	      struct map_ent **ret) VARVE_MUST_CHECK;
 int pmap_truncate(struct pstore *p, struct mtree *t, uint32_t npages) VARVE_MUST_CHECK;
+/* Makes the nodes above pgno private, so that they get new blocks. */
+int pmap_touch(struct pstore *p, struct mtree *t, uint32_t pgno) VARVE_MUST_CHECK;
+/* Calls fn for every page and every node (with its first page; addr 0: not
+ * written yet) until it is nonzero, which is returned, or a node is unreadable. */
+int pmap_hunt(struct pstore *p, const struct mtree *t, pmap_fn fn,
+	      void *arg) VARVE_MUST_CHECK;
 /* Allocates and queues all changed nodes. */
 int pmap_write(struct pstore *p, struct mtree *t, struct map_root *ret) VARVE_MUST_CHECK;
+/* All blocks (nodes have pgno 0); one that is there twice is damage. */
 int pmap_walk(struct pstore *p, const struct mtree *t, pmap_fn fn,
 	      void *arg) VARVE_MUST_CHECK;
 
@@ -127,6 +134,7 @@ struct mseg {
 	uint32_t *birth; /* first image that used the block */
 	uint32_t sum[2]; /* of the bitmap block for even and odd slots */
 	bool stale[2];   /* that block is not what next says */
+	bool drain;      /* allocation leaves it alone, so that it gets empty */
 	bool fresh;      /* allocated by this transaction */
 	bool wrote;      /* prepare has overwritten the block of its parity */
 };
@@ -150,6 +158,8 @@ bool pblk_addr_meta(const struct pstore *p, uint64_t addr); /* and in META */
 bool pblk_in_txn(const struct pstore *p, uint64_t addr);
 int pblk_alloc(struct pstore *p, uint64_t *ret) VARVE_MUST_CHECK;
 void pblk_free(struct pstore *p, uint64_t addr);
+void pblk_drain(struct pstore *p, struct mseg *m);
+void pblk_undrain(struct pstore *p);
 void pblk_write_bitmaps(struct pstore *p, unsigned parity);
 void pblk_commit(struct pstore *p, uint64_t ckpt);
 void pblk_abort(struct pstore *p, unsigned parity);
@@ -178,7 +188,15 @@ static inline void bit_clear(uint64_t *map, uint32_t bit)
 int pload_bitmaps(struct pstore *p, const struct slot *newest,
 		  const struct slot *older) VARVE_MUST_CHECK;
 
+/* --- pclean.c --- */
+/* Part of pstore_prepare: errors are the transaction's. */
+int pclean_run(struct pstore *p) VARVE_MUST_CHECK;
+
 /* --- pstore.c --- */
+int pstore_read_ent(struct pstore *p, const struct map_ent *e, uint32_t pgno,
+		    void *buf) VARVE_MUST_CHECK;
+int pstore_put_page(struct pstore *p, uint32_t pgno, const void *buf) VARVE_MUST_CHECK;
+
 struct ps_image {
 	struct ps_image *prev, *next; /* images that are current or held */
 	uint64_t seq;
@@ -212,7 +230,10 @@ struct pstore {
 	struct mseg **by_idx; /* segment number -> seg or NULL */
 	uint32_t nidx;
 	uint32_t at, at_bit; /* the moving hand: seg[at], block */
-	uint64_t nfree, npend;
+	uint64_t nfree;  /* in segments that are not drained */
+	uint64_t npend;
+	uint32_t ndrain; /* segments */
+	bool no_clean;   /* something could not be moved */
 	struct pend *pend, **pend_end; /* ascending ckpt */
 
 	enum txn_state state;
@@ -220,6 +241,7 @@ struct pstore {
 	bool any_ckpt;    /* no slot yet: the first checkpoint may be any */
 	uint64_t prep_ckpt;
 	struct mtree txn;
+	uint64_t ndirty; /* nodes made private */
 	struct addr_vec alloced, freed; /* by the transaction */
 	struct pwq wq;
 };
