@@ -603,6 +603,47 @@ START_TEST(a_walk_can_ask_every_question_inside_itself)
 }
 END_TEST
 
+/* --- pieces by place --- */
+struct places {
+	unsigned n;
+	uint64_t id[8];
+};
+
+static int note_place(void *arg, const struct piece_row *p)
+{
+	struct places *s = arg;
+
+	ck_assert_uint_lt(s->n, ARRAY_LEN(s->id));
+	s->id[s->n++] = p->id;
+	return 0;
+}
+
+START_TEST(pieces_are_found_by_address_unless_they_moved_or_went)
+{
+	struct piece_row p = { .len = 4096, .stored = 4096, .nsums = 1 };
+	struct places s = { 0 };
+	uint64_t k;
+
+	for (k = 1; k <= 6; k++) {
+		p.id = k;
+		p.addr = (10 - k) << 12;
+		state_put_piece(st, &p, true);
+	}
+	checkpoint();
+	state_del_piece(st, 3);
+	state_freeze(st);
+	p.id = 4;
+	p.addr = 50 << 12;
+	state_put_piece(st, &p, false);
+	/* 2 at 8, 3 at 7 (gone), 4 at 6 (moved), 5 at 5 */
+	ck_assert_int_eq(state_pieces_at(st, rd, 5 << 12, (9 << 12) - 1, note_place, &s), 0);
+	ck_assert_uint_eq(s.n, 2);
+	ck_assert_uint_eq(s.id[0], 5);
+	ck_assert_uint_eq(s.id[1], 2);
+	state_unfreeze(st);
+}
+END_TEST
+
 /* --- images that are not ours --- */
 static char path[] = "t2_meta_rows.XXXXXX";
 
@@ -843,6 +884,7 @@ int main(void)
 	tcase_add_test(tc, a_deleted_extent_does_not_shine_through_from_below);
 	tcase_add_test(tc, a_long_unwritten_extent_is_found_in_every_layer);
 	tcase_add_test(tc, a_walk_can_ask_every_question_inside_itself);
+	tcase_add_test(tc, pieces_are_found_by_address_unless_they_moved_or_went);
 	tcase_add_test(tc, plain_sqlite_opens_an_image_and_finds_it_sound);
 	tcase_add_loop_test(tc, an_image_with_another_schema_is_refused, 0,
 			    (int)ARRAY_LEN(foreign));
