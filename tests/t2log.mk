@@ -3,6 +3,7 @@ if HAVE_CHECK
 T2LOG_TESTS = \
 	tests/t2_log_append \
 	tests/t2_log_crash \
+	tests/t2_log_format_doc \
 	tests/t2_log_rec \
 	tests/t2_log_seg
 check_PROGRAMS += $(T2LOG_TESTS)
@@ -15,6 +16,9 @@ tests_t2_log_append_LDADD = $(LOG_LIBS) $(CHECK_LIBS)
 tests_t2_log_crash_SOURCES = tests/t2_log_crash.c
 tests_t2_log_crash_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_t2_log_crash_LDADD = $(LOG_LIBS) $(CHECK_LIBS)
+tests_t2_log_format_doc_SOURCES = tests/t2_log_format_doc.c
+tests_t2_log_format_doc_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_t2_log_format_doc_LDADD = $(LOG_LIBS) $(CHECK_LIBS)
 tests_t2_log_rec_SOURCES = tests/t2_log_rec.c
 tests_t2_log_rec_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_t2_log_rec_LDADD = $(LOG_LIBS) $(CHECK_LIBS)
