@@ -102,10 +102,11 @@ void batch_buf_free(struct batch_buf *buf);
 int batch_load(struct dev *d, const struct super *sup, uint64_t addr,
 	       struct batch_buf *buf, struct batch *ret, int *ret_why) VARVE_MUST_CHECK;
 /* Calls fn for every valid batch in [addr, end) of one segment, wherever in it
- * they start; what a valid one covers is passed over. */
-int batch_search(struct dev *d, const struct super *sup, uint64_t addr, uint64_t end,
-		 struct batch_buf *buf, void (*fn)(void *arg, const struct batch *b),
-		 void *arg) VARVE_MUST_CHECK;
+ * they start; what a valid one covers is passed over, and so is what cannot be
+ * read: unused space may lie on bad sectors. */
+void batch_search(struct dev *d, const struct super *sup, uint64_t addr, uint64_t end,
+		  struct batch_buf *buf, void (*fn)(void *arg, const struct batch *b),
+		  void *arg);
 
 /* For printers: UTC with nanoseconds; uuid in the usual form; text in quotes,
  * with what is not plain ASCII escaped. */

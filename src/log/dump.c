@@ -158,10 +158,9 @@ static int dump_tail(struct dump *d)
 }
 
 /* Everything else that parses, segment by segment. */
-static int dump_found(struct dump *d)
+static void dump_found(struct dump *d)
 {
 	struct batch_buf buf;
-	int err = 0, first = 0;
 
 	fputs("batches by segment:\n", d->out);
 	batch_buf_init(&buf);
@@ -170,21 +169,16 @@ static int dump_found(struct dump *d)
 
 		if (d->newest >= 0 && d->slot[d->newest].table[i].state == SEG_META)
 			continue;
-		err = batch_search(d->dev, &d->sup, addr, addr + d->sup.seg_size, &buf,
-				   dump_batch, d);
-		if (!err)
-			continue;
-		fprintf(d->out, "segment %" PRIu32 ": %s\n", i, err_str(err));
-		first = first ? first : err;
+		batch_search(d->dev, &d->sup, addr, addr + d->sup.seg_size, &buf,
+			     dump_batch, d);
 	}
 	batch_buf_free(&buf);
-	return first;
 }
 
 int log_dump(struct dev *dev, unsigned what, FILE *out)
 {
 	struct dump *d = xcalloc(1, sizeof *d);
-	int err, err2 = 0;
+	int err;
 
 	d->dev = dev;
 	d->what = what;
@@ -202,10 +196,10 @@ int log_dump(struct dev *dev, unsigned what, FILE *out)
 		else
 			err = -VE_NO_SLOT;
 		if (what & DUMP_BATCHES)
-			err2 = dump_found(d);
+			dump_found(d);
 	}
-	if (!err)
-		err = d->tail.damaged ? -VE_LOG_DAMAGE : err2;
+	if (!err && d->tail.damaged)
+		err = -VE_LOG_DAMAGE;
 	for (unsigned i = 0; i < 2; i++)
 		if (d->have[i])
 			slot_free(&d->slot[i]);

@@ -54,36 +54,39 @@ int batch_load(struct dev *d, const struct super *sup, uint64_t addr,
 	return why ? 0 : 1;
 }
 
-int batch_search(struct dev *d, const struct super *sup, uint64_t addr, uint64_t end,
-		 struct batch_buf *buf, void (*fn)(void *arg, const struct batch *b),
-		 void *arg)
+/* Fills chunk with [addr, addr + n); what cannot be read becomes zeros. */
+static void read_what_can_be(struct dev *d, uint8_t *chunk, uint64_t addr, uint32_t n)
+{
+	if (dev_read(d, chunk, addr, n) == 0)
+		return;
+	for (uint32_t at = 0; at < n; at += VARVE_BLOCK)
+		if (dev_read(d, chunk + at, addr + at, VARVE_BLOCK))
+			memset(chunk + at, 0, VARVE_BLOCK);
+}
+
+void batch_search(struct dev *d, const struct super *sup, uint64_t addr, uint64_t end,
+		  struct batch_buf *buf, void (*fn)(void *arg, const struct batch *b),
+		  void *arg)
 {
 	uint8_t *chunk = dev_alloc(SEARCH_CHUNK);
 	struct batch b;
-	int r = 0;
 
-	while (addr < end && r >= 0) {
+	while (addr < end) {
 		uint32_t n = (uint32_t)MIN(SEARCH_CHUNK, end - addr), at = 0;
 
-		r = dev_read(d, chunk, addr, n);
-		if (r < 0)
-			break;
+		read_what_can_be(d, chunk, addr, n);
 		while (at < n) {
-			if (get64(chunk + at) != BATCH_MAGIC) {
-				at += VARVE_BLOCK;
-				continue;
-			}
-			r = batch_load(d, sup, addr + at, buf, &b, NULL);
-			if (r < 0)
-				break;
-			if (r > 0)
+			if (get64(chunk + at) == BATCH_MAGIC &&
+			    batch_load(d, sup, addr + at, buf, &b, NULL) > 0) {
 				fn(arg, &b);
-			at += r > 0 ? b.bytes : VARVE_BLOCK;
+				at += b.bytes;
+			} else {
+				at += VARVE_BLOCK;
+			}
 		}
 		addr += at; /* may be past the chunk */
 	}
 	dev_free(chunk);
-	return r < 0 ? r : 0;
 }
 
 /* --- records of a batch --- */

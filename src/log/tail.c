@@ -121,23 +121,21 @@ static void found_later(void *arg, const struct batch *b)
 	want_search(w, b->next_seg);
 }
 
-static int search_past_end(struct walk *w)
+static void search_past_end(struct walk *w)
 {
 	const struct log_pos *end = &w->t->end;
 	struct batch_buf buf;
-	int err = 0;
 
 	want_search(w, super_seg_index(w->sup, end->addr));
 	want_search(w, end->next_seg);
 	batch_buf_init(&buf);
-	for (unsigned i = 0; i < w->nsearch && !err; i++) {
+	for (unsigned i = 0; i < w->nsearch; i++) {
 		uint64_t start = super_seg_addr(w->sup, w->search[i]);
 
-		err = batch_search(w->dev, w->sup, i == 0 ? end->addr : start,
-				   start + w->sup->seg_size, &buf, found_later, w);
+		batch_search(w->dev, w->sup, i == 0 ? end->addr : start,
+			     start + w->sup->seg_size, &buf, found_later, w);
 	}
 	batch_buf_free(&buf);
-	return err;
 }
 
 /* --- pass 2 --- */
@@ -261,7 +259,7 @@ int scan_tail(struct dev *d, const struct super *sup, const struct log_pos *from
 	err = follow_chain(&w, s);
 	scan_close(s);
 	if (!err)
-		err = search_past_end(&w);
+		search_past_end(&w);
 	if (!err && w.malformed) {
 		/* Its checksum is right: whatever this is, it is no torn write. */
 		t.damaged = true;

@@ -86,6 +86,8 @@ int vol_open(struct dev *d, const struct vol_opts *o, struct vol **ret)
 
 	if (err)
 		return err;
+	if (!o->readonly && (sup.ro_compat & ~RO_COMPAT_KNOWN))
+		return -VE_FEATURE;
 	err = vol_new(d, &sup, o, &v);
 	if (err)
 		return err;
