@@ -425,18 +425,21 @@ int main(void)
 	int failed;
 
 	tcase_set_timeout(tc, 300);
-	tcase_add_loop_test(tc, images_hold_what_was_committed_and_both_slots_stay_readable_all_along,
+	tcase_add_loop_test(tc,
+		images_hold_what_was_committed_and_both_slots_stay_readable_all_along,
 			    0, 12);
 	tcase_add_test(tc, a_transaction_reads_its_own_writes_before_they_are_on_the_device);
 	tcase_add_loop_test(tc, space_is_used_again_over_a_thousand_checkpoints, 0, 1);
 	tcase_add_test(tc, segments_come_back_after_truncation);
 	tcase_add_loop_test(tc, without_space_the_transaction_fails_and_abort_restores_everything,
 			    0, 32);
-	tcase_add_loop_test(tc, a_shrunken_database_is_gathered_and_gives_its_segments_back_even_without_space,
+	tcase_add_loop_test(tc,
+		a_shrunken_database_is_gathered_and_gives_its_segments_back_even_without_space,
 			    0, 4);
 	tcase_add_test(tc, a_held_image_stays_and_holds_back_nothing_younger);
 	tcase_add_test(tc, the_map_grows_to_four_levels_and_shrinks_again);
-	tcase_add_loop_test(tc, no_transaction_needs_more_segments_than_the_stated_worst_case, 0, 4);
+	tcase_add_loop_test(tc,
+		no_transaction_needs_more_segments_than_the_stated_worst_case, 0, 4);
 	tcase_add_test(tc, checkpoint_numbers_that_would_overwrite_the_current_slot_are_refused);
 	suite_add_tcase(suite, tc);
 	sr = srunner_create(suite);

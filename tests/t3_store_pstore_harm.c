@@ -311,9 +311,11 @@ int main(void)
 	int failed;
 
 	tcase_set_timeout(tc, 300);
-	tcase_add_loop_test(tc, after_a_power_cut_at_any_moment_the_last_durable_image_or_the_next_is_there,
+	tcase_add_loop_test(tc,
+		after_a_power_cut_at_any_moment_the_last_durable_image_or_the_next_is_there,
 			    0, 12);
-	tcase_add_loop_test(tc, after_a_crash_the_older_image_is_spared_until_the_checkpoint_is_done,
+	tcase_add_loop_test(tc,
+		after_a_crash_the_older_image_is_spared_until_the_checkpoint_is_done,
 			    0, 4);
 	tcase_add_test(tc, a_write_that_fails_fails_the_checkpoint_and_the_next_one_succeeds);
 	tcase_add_test(tc, a_read_that_fails_is_reported_and_harms_nothing);
