@@ -340,7 +340,8 @@ int apply_record(struct vol *v, struct reader *rd, const struct rec *rec, uint64
 	}
 	if (err)
 		return err;
-	v->count.op_seq = op;
+	/* vol_op_seq() looks without the lock. */
+	__atomic_store_n(&v->count.op_seq, op, __ATOMIC_RELAXED);
 	if (rec->time > last)
 		atomic_store_explicit(&v->last_time, rec->time, memory_order_relaxed);
 	return 0;

@@ -115,6 +115,7 @@ static int run_locked(struct vol_ctx *c, bool clean)
 	s.time = vol_now(v);
 	s.count = v->count;
 	state_freeze(v->state);
+	space_note_overlay(v);
 	nkeep = log_held_segments(v->log, keep);
 	segs_release_dead(v->segs, s.seq, s.pos.seq, keep, nkeep);
 	segs_snapshot(v->segs, s.table);
@@ -125,6 +126,7 @@ static int run_locked(struct vol_ctx *c, bool clean)
 		pstore_abort(v->ps);
 		vol_wrlock(v);
 		state_unfreeze(v->state);
+		space_note_overlay(v);
 		vol_unlock(v);
 		goto out;
 	}
@@ -136,6 +138,7 @@ static int run_locked(struct vol_ctx *c, bool clean)
 		pstore_abort(v->ps);
 		vol_wrlock(v);
 		state_unfreeze(v->state);
+		space_note_overlay(v);
 		vol_unlock(v);
 		goto out;
 	}
@@ -197,7 +200,7 @@ static int64_t ms_since(int64_t then)
 
 static bool dirty(struct vol *v)
 {
-	return state_overlay_rows(v->state) > 0;
+	return atomic_load(&v->overlay_rows) > 0;
 }
 
 static bool ckpt_due(struct vol *v)
@@ -206,7 +209,7 @@ static bool ckpt_due(struct vol *v)
 		return false;
 	return ms_since(atomic_load(&v->ckpt_time)) >= v->opts.ckpt_ms ||
 	       log_bytes(v->log) - v->ckpt_log_bytes >= v->opts.ckpt_bytes ||
-	       state_overlay_bytes(v->state) >= v->opts.overlay_bytes;
+	       atomic_load(&v->overlay_bytes) >= v->opts.overlay_bytes;
 }
 
 struct quiet_sync {

@@ -73,7 +73,7 @@ int64_t vol_now(struct vol *v)
 
 uint64_t vol_op_seq(struct vol *v)
 {
-	return v->count.op_seq;
+	return __atomic_load_n(&v->count.op_seq, __ATOMIC_RELAXED);
 }
 
 struct segs *vol_segs(struct vol *v)
@@ -112,6 +112,7 @@ int vol_commit(struct vol_ctx *c, struct rec *rec, enum seg_class cls, uint64_t 
 		log_rec_cancel(v->log, c->ring);
 		return err;
 	}
+	space_note_overlay(v);
 	batch = log_rec_end(v->log, c->ring, rec);
 	if (ret_batch)
 		*ret_batch = batch;
@@ -205,8 +206,8 @@ static bool space_short(struct vol *v)
 
 static bool overlay_full(struct vol *v)
 {
-	/* Read without the lock: a bound, not an exact figure. */
-	return state_overlay_bytes(v->state) >= 2 * v->opts.overlay_bytes;
+	return atomic_load_explicit(&v->overlay_bytes, memory_order_relaxed) >=
+	       2 * v->opts.overlay_bytes;
 }
 
 bool vol_admit(struct vol_ctx *c, struct log_waiter *w)

@@ -141,6 +141,7 @@ int vol_start(struct vol *v, const struct slot *slot, const struct slot *older)
 	if (tail.end.next_seg != UINT32_MAX)
 		segs_mark_log(v->segs, tail.end.next_seg);
 	err = replay(v, &slot->pos, &tail);
+	space_note_overlay(v);
 	if (err)
 		goto out;
 	v->epoch = MAX(slot->epoch, tail.max_epoch) + 1;

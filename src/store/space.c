@@ -18,11 +18,19 @@
 
 static uint64_t worst_pages(struct vol *v)
 {
-	uint64_t rows = state_overlay_rows(v->state);
+	uint64_t rows = atomic_load(&v->overlay_rows);
 	struct pstore_stats ps;
 
 	pstore_get_stats(v->ps, &ps);
 	return MIN(rows + rows / 4, ps.pages + rows / ROWS_PER_NEW_PAGE) + 32;
+}
+
+void space_note_overlay(struct vol *v)
+{
+	atomic_store_explicit(&v->overlay_bytes, state_overlay_bytes(v->state),
+			      memory_order_relaxed);
+	atomic_store_explicit(&v->overlay_rows, state_overlay_rows(v->state),
+			      memory_order_relaxed);
 }
 
 void space_set_reserve(struct vol *v)

@@ -155,8 +155,9 @@ struct vol_space {
 	uint64_t data_bytes, reserved_bytes;
 	uint64_t small_file_cost; /* bytes charged per small file for metadata */
 };
+/* The volume lock is held, shared at least. */
 void vol_get_space(struct vol *v, struct vol_space *ret);
-/* Sequence number of the last operation applied. */
+/* Sequence number of the last operation applied; needs no lock. */
 uint64_t vol_op_seq(struct vol *v);
 struct segs *vol_segs(struct vol *v);
 struct log *vol_log(struct vol *v);   /* NULL when read-only */

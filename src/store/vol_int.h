@@ -26,6 +26,9 @@ struct vol {
 	uint64_t epoch;
 
 	_Atomic int64_t last_time;
+	/* Size of the active overlay as its last change left it: what decides
+	 * on admission and checkpoints must not wait for the lock. */
+	_Atomic size_t overlay_bytes, overlay_rows;
 	_Atomic(const char *) failed; /* why it is read-only */
 
 	/* Reads in flight by era, so that a segment is not reused under a
@@ -38,7 +41,7 @@ struct vol {
 	_Atomic uint64_t ckpt;    /* newest durable checkpoint */
 	uint64_t flip;            /* checkpoint at which the era changed */
 	uint64_t ckpt_op;         /* op sequence in it */
-	uint64_t ckpt_log_bytes;  /* log_bytes() then */
+	_Atomic uint64_t ckpt_log_bytes; /* log_bytes() then */
 	_Atomic int64_t ckpt_time; /* clock_mono() then */
 	bool slot_is_clean;
 
@@ -77,7 +80,10 @@ void ckpt_kick(struct vol *v);
 void ckpt_wake_admitted(struct vol *v);
 bool ckpt_can_reclaim(struct vol *v);
 
-/* space.c: sizes the standing reserve for what the overlay would need now. */
+/* space.c */
+/* After the overlay has changed; the exclusive lock is held. */
+void space_note_overlay(struct vol *v);
+/* Sizes the standing reserve for what the overlay would need now. */
 void space_set_reserve(struct vol *v);
 
 /* open.c */

@@ -40,6 +40,7 @@ static void *work(void *arg)
 	r->m = model_new(&w->root);
 	model_hold(r->m, r->m->root)->parent = VARVE_ROOT_INO;
 	w->ok = run_random(r, w->n);
+	run_cursors_drop(r);
 	sut_leave(&r->s);
 	return NULL;
 }

@@ -441,7 +441,9 @@ unsigned sut_percent_full(const struct sut *s)
 {
 	struct vol_space sp;
 
+	vol_rdlock(s->vol);
 	vol_get_space(s->vol, &sp);
+	vol_unlock(s->vol);
 	return (unsigned)(100 - sp.free * 100 / MAX(sp.total, 1u));
 }
 
