@@ -10,9 +10,9 @@ expect "ok 1.000000001,2.999999999" vt utimens f 1.1 2.999999999 : stat f atime,
 expect "ok 1.000000001,3.000000000" vt utimens f omit 3 : stat f atime,mtime
 expect "ok 4.000000000,3.000000000" vt utimens f 4 omit : stat f atime,mtime
 expect "ok 0.000000000,0.000000000" vt utimens f 0 0 : stat f atime,mtime
-# 2106 and later; before 1970.
-expect "ok 5000000000.000000007,10000000000.000000008" \
-	vt utimens f 5000000000.7 10000000000.8 : stat f atime,mtime
+# 2128 and 2255; before 1970.
+expect "ok 5000000000.000000007,9000000000.000000008" \
+	vt utimens f 5000000000.7 9000000000.8 : stat f atime,mtime
 expect "ok -1000000000.000000005,-1.000000000" \
 	vt utimens f -1000000000.5 -1 : stat f atime,mtime
 expect "ok 7.000000000,8.000000000" vt lutimens l 7 8 : lstat l atime,mtime

@@ -6,7 +6,7 @@
 requires_fs varve
 use_volume
 
-sync
+sync -f "$M"
 read -r frsize _ _ before _ < <(vt statfs "$M")
 session a
 expect ok ask a open "$M/f" rdwr,creat 0644

@@ -14,7 +14,7 @@ rm "$IMG"
 use_loop=1
 make_volume 256M || { echo "no loop device"; exit 77; }
 ok mount_volume
-expect fuseblk findmnt -n -o FSTYPE "$M"
+expect_one_of "fuseblk|fuseblk.varve" findmnt -n -o FSTYPE "$M"
 expect "$IMG" findmnt -n -o SOURCE "$M"
 echo content >"$M/f"
 expect "ok ok" vt open "$M" rdonly : syncfs 0
