@@ -35,7 +35,8 @@ static int drop_step_locked(struct fs_ctx *c, uint64_t ino, uint64_t *pos)
 		return err == -ENOENT ? 0 : err;
 	if (row.nlink || nodes_get(c->fs->nodes, ino, &ni))
 		return 0;
-	if (row.bytes) {
+	/* An extent has at least one byte: short files need no counting. */
+	if (row.bytes > FS_DROP_EXTENTS) {
 		int more = state_extents(c->st, c->rd, ino, *pos, INT64_MAX,
 					 count_extent, &f);
 		if (more < 0)
@@ -134,6 +135,28 @@ static int note_orphan(void *arg, const struct inode_row *i)
 	return l->n == REAP_AT_ONCE;
 }
 
+static void admitted(struct log_waiter *w, int err)
+{
+	w->fn = NULL;
+}
+
+/* The ring is ours alone, so waiting here keeps nobody. */
+static int wait_admitted(struct fs_ctx *c)
+{
+	struct log_waiter w = { .fn = admitted };
+
+	while (!vol_admit(c->vc, &w)) {
+		while (w.fn) {
+			int n = ring_run(c->vc->ring, -1);
+
+			if (n < 0)
+				return n;
+		}
+		w.fn = admitted;
+	}
+	return ring_pending(c->vc->ring) ? MIN(ring_run(c->vc->ring, 0), 0) : 0;
+}
+
 static int reap_lists(struct fs_ctx *c, struct orphan_list *l)
 {
 	uint64_t after = 0;
@@ -145,8 +168,10 @@ static int reap_lists(struct fs_ctx *c, struct orphan_list *l)
 		r = state_orphans(c->st, c->rd, after, note_orphan, l);
 		un_lock(c);
 		for (unsigned i = 0; i < l->n && r >= 0; i++) {
-			int err = reap_one(c, l->ino[i]);
+			int err = wait_admitted(c);
 
+			if (!err)
+				err = reap_one(c, l->ino[i]);
 			/* A full log must not keep anybody from mounting. */
 			if (err == -ENOSPC)
 				add_late(c->fs, l->ino[i]);
