@@ -238,9 +238,39 @@ START_TEST(rename_survives_a_kill_after_sync)
 }
 END_TEST
 
+/* I8: an image may say anything. */
+START_TEST(directories_in_a_circle_are_an_error_and_no_hang)
+{
+	uint64_t a = t4_make(&t, ROOT, "a", S_IFDIR | 0755);
+	uint64_t b = t4_make(&t, a, "b", S_IFDIR | 0755);
+	uint64_t c = t4_make(&t, b, "c", S_IFDIR | 0755);
+	uint64_t other = t4_make(&t, ROOT, "other", S_IFDIR | 0755);
+	struct rec r = { .kind = REC_RENAME };
+	struct entry_row e;
+
+	/* A record that fs would never make: a goes into its own subtree. */
+	vol_wrlock(t.v);
+	ok(state_entry(vol_state(t.v), fs_vol_ctx(t.c)->rd, ROOT, "a", 1, &e, NULL));
+	r.rename.from = (struct rec_name){ ROOT, e.cookie, "a", 1 };
+	ck_assert_int_eq(state_entry(vol_state(t.v), fs_vol_ctx(t.c)->rd, c, "a", 1, &e,
+				     &r.rename.to.cookie), -ENOENT);
+	r.rename.to.dir = c;
+	r.rename.to.name = "a";
+	r.rename.to.len = 1;
+	r.rename.ino = a;
+	ok(vol_commit(fs_vol_ctx(t.c), &r, SEG_USER, NULL));
+	vol_unlock(t.v);
+	gives(-VE_DB, fs_rename(t.c, &t4_root, ROOT, "other", b, "x", 0));
+	gives(-EINVAL, fs_rename(t.c, &t4_root, b, "c", a, "x", 0));
+	ck_assert_uint_eq(t4_lookup(&t, ROOT, "other"), other);
+	t4_abandon(&t);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("fs rename");
+	TCase *damaged = tcase_create("damaged");
 	TCase *tc = tcase_create("rename");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -251,5 +281,8 @@ int main(void)
 	tcase_add_test(tc, flags_of_inodes_forbid_rename);
 	tcase_add_test(tc, rename_survives_a_kill_after_sync);
 	suite_add_tcase(s, tc);
+	tcase_add_checked_fixture(damaged, setup, NULL);
+	tcase_add_test(damaged, directories_in_a_circle_are_an_error_and_no_hang);
+	suite_add_tcase(s, damaged);
 	return t4_run(s);
 }

@@ -2,7 +2,8 @@
 /* t4_fs_threads.c - several threads in the same directories, with checkpoints
  * behind their backs: whatever happens, the volume stays consistent and every
  * answer is one that some order of the operations allows.
- * And a volume that is full: it can always be emptied (I5). */
+ * Also: a volume that is full can always be emptied (I5), and one whose device
+ * fails goes on reading. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -256,6 +257,35 @@ START_TEST(a_full_volume_says_so_and_can_be_emptied)
 }
 END_TEST
 
+START_TEST(a_failing_device_ends_changes_and_nothing_else)
+{
+	struct fs_setattr mode = { .valid = FSA_MODE, .mode = 0600 };
+	struct fs_attr a;
+	uint64_t f;
+	char buf[8];
+
+	t4_start(&t, 64 * MIB);
+	f = t4_make(&t, ROOT, "f", S_IFREG | 0644);
+	t4_write(&t, f, "kept", 4, 0);
+	ok(fs_sync_wait(t.c, f));
+	ok(fs_opened(t.c, f, O_RDWR));
+	dev_sim_fail(t.d, _i ? DEV_FLUSH : DEV_WRITE, 0, 0, -VE_DEV_IO);
+	t4_write(&t, f, "lost", 4, 4);
+	ck_assert_int_ne(fs_sync_wait(t.c, f), 0);
+	ck_assert_int_ne(fs_sync_wait(t.c, f), 0); /* never as if it had worked */
+	ck_assert_int_eq(err_errno(fs_make(t.c, &t4_root, ROOT, "g", S_IFREG, 0, &a)), EROFS);
+	ck_assert_int_eq(err_errno(fs_setattr(t.c, &t4_root, f, &mode, NULL)), EROFS);
+	ck_assert_int_eq(err_errno(fs_unlink(t.c, &t4_root, ROOT, "f")), EROFS);
+	ck_assert_int_eq(err_errno(fs_write(t.c, &t4_root, f, "x", 1, 0, 0, false, NULL)), EROFS);
+	ck_assert_uint_eq(t4_read(&t, f, buf, 4, 0), 4);
+	ck_assert_mem_eq(buf, "kept", 4);
+	ck_assert_uint_eq(t4_lookup(&t, ROOT, "f"), f);
+	fs_released(t.c, f);
+	fs_forget(t.c, f, 2);
+	t4_abandon(&t);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("fs threads");
@@ -264,6 +294,7 @@ int main(void)
 	tcase_set_timeout(tc, 180);
 	tcase_add_loop_test(tc, threads_in_the_same_directories_leave_a_consistent_volume, 0, 2);
 	tcase_add_loop_test(tc, a_full_volume_says_so_and_can_be_emptied, 0, 2);
+	tcase_add_loop_test(tc, a_failing_device_ends_changes_and_nothing_else, 0, 2);
 	suite_add_tcase(s, tc);
 	return t4_run(s);
 }

@@ -56,6 +56,14 @@ void t4_stop(struct t4 *t)
 	clock_set_wall(NULL);
 }
 
+void t4_abandon(struct t4 *t)
+{
+	leave(t);
+	vol_abandon(t->v);
+	ring_destroy(t->ring);
+	dev_close(t->d);
+}
+
 void t4_remount(struct t4 *t)
 {
 	leave(t);

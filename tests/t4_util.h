@@ -56,6 +56,8 @@ extern const struct fs_cred t4_user; /* 1000:1000, umask 022 */
 void t4_start(struct t4 *t, uint64_t size);
 /* Checks the volume (vol_verify must find nothing), closes it. */
 void t4_stop(struct t4 *t);
+/* Ends without looking, after a failure that was wanted. */
+void t4_abandon(struct t4 *t);
 /* Clean unmount and mount; what was in use is forgotten. */
 void t4_remount(struct t4 *t);
 /* As a SIGKILL and a mount. */

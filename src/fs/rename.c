@@ -3,13 +3,9 @@
  *
  * The order of checks is Linux's (do_renameat2, vfs_rename, ext4_rename), so
  * that the errno is the expected one when several apply. */
-#include "fs/fs_int.h"
-
 #include <stdio.h>
 
-/* Directories may be nested as deep as one can make them; a parent chain that
- * is longer than this is a loop in a damaged image. */
-#define DEPTH_MAX (1u << 24)
+#include "fs/fs_int.h"
 
 struct end {
 	const char *name;
@@ -38,24 +34,34 @@ static int end_locked(struct fs_ctx *c, uint64_t dir, const char *name, struct e
 	return entry_inode_locked(c, ret->e.ino, &ret->row);
 }
 
-/* 1: above is dir or one of its ancestors. */
+/* 1: above is dir or one of its ancestors.  Parents that go round in a damaged
+ * image are found as R. P. Brent (1980) finds cycles. */
 static int is_above_locked(struct fs_ctx *c, uint64_t above, uint64_t dir)
 {
+	uint64_t mark = dir, steps = 0, limit = 2;
 	struct inode_row row;
 
-	for (unsigned n = 0; n < DEPTH_MAX; n++) {
+	while (dir != above) {
 		int err;
 
-		if (dir == above)
-			return 1;
 		if (dir == VARVE_ROOT_INO || !dir)
 			return 0;
 		err = entry_inode_locked(c, dir, &row);
 		if (err)
 			return err;
 		dir = row.parent;
+		if (dir == mark) {
+			msg_err("directory %llu is its own ancestor: run fsck.varve",
+				(unsigned long long)dir);
+			return -VE_DB;
+		}
+		if (++steps == limit) {
+			mark = dir;
+			steps = 0;
+			limit *= 2;
+		}
 	}
-	return -VE_DB;
+	return 1;
 }
 
 static int check_loops_locked(struct fs_ctx *c, const struct end *from, const struct end *to,
@@ -63,10 +69,8 @@ static int check_loops_locked(struct fs_ctx *c, const struct end *from, const st
 {
 	int r;
 
-	if (from->dir.ino == to->dir.ino) {
-		/* name of the directory itself cannot be in it */
+	if (from->dir.ino == to->dir.ino)
 		return 0;
-	}
 	if (S_ISDIR(from->row.mode)) {
 		r = is_above_locked(c, from->row.ino, to->dir.ino);
 		if (r)
