@@ -18,3 +18,7 @@ umount_varve_LDADD = src/fuse/libvfuse.a src/base/libvbase.a
 bin_PROGRAMS += varve
 varve_SOURCES = src/cmd/varve.c src/cmd/verb.h src/cmd/dump.c
 varve_LDADD = $(CORE_LIBS)
+
+sbin_PROGRAMS += fsck.varve
+fsck_varve_SOURCES = src/cmd/fsck.c
+fsck_varve_LDADD = src/fuse/libvfuse.a $(CORE_LIBS)

@@ -78,6 +78,13 @@ int dev_flush(struct dev *d) VARVE_MUST_CHECK;
 /* -EOPNOTSUPP where the device cannot. */
 int dev_discard(struct dev *d, uint64_t off, uint64_t len) VARVE_MUST_CHECK;
 
+/* A device in front of under, which must outlive it: before(arg, off, len) is
+ * called ahead of each write and may refuse it.  Discards are refused.  before
+ * runs inside dev_submit(): it must not run rings that others use. */
+typedef int (*dev_guard_fn)(void *arg, uint64_t off, uint32_t len);
+int dev_guard_new(struct dev *under, dev_guard_fn before, void *arg,
+		  struct dev **ret) VARVE_MUST_CHECK;
+
 struct dev_stats {
 	uint64_t reads, writes, flushes, discards;
 	uint64_t read_bytes, write_bytes;

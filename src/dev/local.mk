@@ -2,6 +2,7 @@
 noinst_LIBRARIES += src/dev/libvdev.a
 src_dev_libvdev_a_SOURCES = \
 	src/dev/dev.c src/dev/dev.h \
+	src/dev/dev_guard.c \
 	src/dev/dev_impl.h \
 	src/dev/dev_open.c \
 	src/dev/dev_uring.c src/dev/dev_uring.h \

@@ -58,6 +58,12 @@ struct tail {
 	uint64_t max_epoch;
 	bool damaged;          /* a batch <= durable_seq is bad */
 	uint64_t damaged_addr; /* where */
+	bool torn;             /* the end is a batch that is not whole */
+	uint64_t torn_addr;
+	/* Good batches behind the damage: how many, the last one's sequence
+	 * number and time. */
+	uint64_t later_batches, later_seq;
+	int64_t later_time;
 	uint32_t *segs;        /* malloced: segments touched, in order */
 	uint32_t nsegs;
 };

@@ -118,6 +118,9 @@ static void found_later(void *arg, const struct batch *b)
 	if (b->seq <= w->missing || b->epoch < w->last_epoch)
 		return;
 	w->t->durable_seq = MAX(w->t->durable_seq, b->durable_seq);
+	w->t->later_batches++;
+	w->t->later_seq = MAX(w->t->later_seq, b->seq);
+	w->t->later_time = MAX(w->t->later_time, b->time);
 	want_search(w, b->next_seg);
 }
 
@@ -212,12 +215,53 @@ static int verify_data(struct walk *w)
 		i++;
 	}
 	if (i < w->n && r >= 0) {
+		w->t->torn = true;
+		w->t->torn_addr = w->step[i].addr;
 		w->t->end = w->step[i].pos;
 		w->n = i;
 	}
 	dev_free(w->data);
 	scan_close(s);
 	return r < 0 ? r : 0;
+}
+
+/* Was this block meant to be the header of the batch at pos?  Three of four
+ * marks, so that a single flipped bit or a torn sector does not hide it. */
+static bool resembles(const struct walk *w, const struct log_pos *pos, const void *block)
+{
+	const struct batch_disk *d = block;
+	int marks = 0;
+
+	marks += get64(&d->magic) == BATCH_MAGIC;
+	marks += memcmp(d->uuid, w->sup->uuid, sizeof d->uuid) == 0;
+	marks += get64(&d->seq) == pos->seq;
+	marks += get32(&d->prev_crc) == pos->prev_crc;
+	return marks >= 3;
+}
+
+/* A bad batch at the end is no damage, but worth a word: a torn write and a
+ * batch damaged later look the same. */
+static int look_for_torn(struct walk *w)
+{
+	const struct log_pos *end = &w->t->end;
+	uint64_t at[2] = { end->addr, end->addr };
+	uint8_t *block;
+	int err = 0;
+
+	if (w->t->torn || w->t->damaged)
+		return 0;
+	if (end->next_seg < w->sup->seg_count)
+		at[1] = super_seg_addr(w->sup, end->next_seg);
+	block = dev_alloc(VARVE_BLOCK);
+	for (int i = 0; i < 2 && !err && !w->t->torn; i++) {
+		err = dev_read(w->dev, block, at[i], VARVE_BLOCK);
+		if (!err && resembles(w, end, block)) {
+			w->t->torn = true;
+			w->t->torn_addr = at[i];
+		}
+	}
+	dev_free(block);
+	return err;
 }
 
 /* --- the whole --- */
@@ -270,6 +314,8 @@ int scan_tail(struct dev *d, const struct super *sup, const struct log_pos *from
 	}
 	if (!err)
 		err = verify_data(&w);
+	if (!err)
+		err = look_for_torn(&w);
 	if (!err) {
 		sum_up(&w);
 		*ret = t;

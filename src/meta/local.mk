@@ -9,6 +9,7 @@ src_meta_libvmeta_a_SOURCES = \
 	src/meta/state.c src/meta/state.h \
 	src/meta/state_get.c \
 	src/meta/state_iter.c \
+	src/meta/state_owners.c \
 	src/meta/state_priv.h \
 	src/meta/vfs.c src/meta/vfs.h \
 	src/meta/writer.c src/meta/writer.h

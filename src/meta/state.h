@@ -130,6 +130,13 @@ int state_write_image(struct state *st, const struct meta_counts *c) VARVE_MUST_
 /* The numbers stored in the newest image; -ENOENT: empty store. */
 int state_read_counts(struct state *st, struct reader *rd,
 		      struct meta_counts *ret) VARVE_MUST_CHECK;
+/* Everybody (inode or directory) who has rows of a kind in the newest image, in
+ * ascending order: for finding rows whose inode is not there.  fn must not use
+ * rd.  Rows may be gone in the overlays. */
+enum owner_table { OWNER_ENTRIES, OWNER_EXTENTS, OWNER_XATTRS, OWNER_TARGETS, OWNER_TABLES };
+typedef int (*owner_fn)(void *arg, uint64_t ino);
+int state_owners(struct state *st, struct reader *rd, enum owner_table t, owner_fn fn,
+		 void *arg) VARVE_MUST_CHECK;
 /* PRAGMA integrity_check on the newest image: 0, or -VE_DB and the first
  * complaint, malloced, in *ret_text (may be NULL). */
 int state_check_image(struct state *st, struct reader *rd, char **ret_text) VARVE_MUST_CHECK;

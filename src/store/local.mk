@@ -4,9 +4,15 @@ src_store_libvstore_a_SOURCES = \
 	src/store/apply.c \
 	src/store/apply_data.c \
 	src/store/apply_int.h \
+	src/store/check.c src/store/check.h \
+	src/store/check_data.c \
+	src/store/check_fix.c \
+	src/store/check_int.h \
+	src/store/check_pages.c \
 	src/store/ckpt.c \
 	src/store/commit.c \
 	src/store/open.c \
+	src/store/path.c src/store/path.h \
 	src/store/pblocks.c \
 	src/store/pcache.c \
 	src/store/pclean.c \
@@ -19,6 +25,7 @@ src_store_libvstore_a_SOURCES = \
 	src/store/read.c \
 	src/store/recover.c \
 	src/store/space.c \
-	src/store/verify.c \
+	src/store/undo.c src/store/undo.h \
+	src/store/verify.c src/store/verify.h \
 	src/store/vol.h \
 	src/store/vol_int.h

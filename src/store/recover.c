@@ -15,6 +15,11 @@
 #include "base/msg.h"
 #include "store/vol_int.h"
 
+/* Batches behind a damage that is cut off stay on the device.  A log that goes
+ * on with numbers far above theirs can never be taken for their successor. */
+#define SEQ_JUMP (1ull << 32)
+#define SEQ_SANE (1ull << 62)
+
 static int replay_batch(struct vol *v, struct reader *rd, const struct batch *b)
 {
 	uint32_t *sums = xmalloc(VARVE_PIECE_SUMS * sizeof(*sums));
@@ -103,6 +108,15 @@ static int check_image(struct vol *v, const struct slot *slot)
 	return 0;
 }
 
+static void keep_segment(struct segs *segs, uint32_t idx)
+{
+	struct seg_info info;
+
+	segs_get(segs, idx, &info);
+	if (info.state == SEG_FREE || info.state == SEG_PENDING)
+		segs_mark_log(segs, idx);
+}
+
 int vol_start(struct vol *v, const struct slot *slot, const struct slot *older)
 {
 	struct tail tail = { 0 };
@@ -128,13 +142,20 @@ int vol_start(struct vol *v, const struct slot *slot, const struct slot *older)
 	err = scan_tail(v->dev, &v->sup, &slot->pos, &tail);
 	if (err)
 		return err;
+	v->tail = tail;
+	v->tail.segs = NULL;
 	if (tail.damaged) {
 		msg_err("%s: the log is damaged at byte %llu, below what was durable",
 			dev_name(v->dev), (unsigned long long)tail.damaged_addr);
-		if (!v->opts.readonly) {
+		if (!v->opts.readonly && (!v->opts.cut_damage || tail.later_seq > SEQ_SANE)) {
 			err = -VE_LOG_DAMAGE;
 			goto out;
 		}
+		tail.end.seq = MAX(tail.end.seq, tail.later_seq) + SEQ_JUMP;
+	} else if (tail.torn) {
+		msg_info("%s: the log ends in an incomplete batch at byte %llu: "
+			 "what it held had not been synced, or it was damaged since",
+			 dev_name(v->dev), (unsigned long long)tail.torn_addr);
 	}
 	for (uint32_t i = 0; i < tail.nsegs; i++)
 		segs_mark_log(v->segs, tail.segs[i]);
@@ -147,6 +168,8 @@ int vol_start(struct vol *v, const struct slot *slot, const struct slot *older)
 	v->epoch = MAX(slot->epoch, tail.max_epoch) + 1;
 	if (v->opts.readonly)
 		goto out;
+	for (uint32_t i = 0; i < v->opts.nkeep; i++)
+		keep_segment(v->segs, v->opts.keep[i]);
 	lp = (struct log_params){ .sup = &v->sup, .segs = v->segs, .epoch = v->epoch,
 				  .first_op = v->count.op_seq + 1,
 				  .threads = v->opts.threads + 1 };
@@ -187,6 +210,15 @@ int vol_recover(struct vol *v)
 		newest = slot[1].seq > slot[0].seq;
 	else
 		newest = got[0] ? 1 : 0;
+	if (v->opts.older_slot) {
+		if (got[!newest]) {
+			err = got[!newest];
+			goto out;
+		}
+		got[newest] = -VE_NO_SLOT;
+		newest = !newest;
+	}
+	v->slot = (unsigned)newest;
 
 	err = vol_start(v, &slot[newest], got[!newest] ? NULL : &slot[!newest]);
 	if (err && err != -VE_LOG_DAMAGE && !got[!newest]) {
@@ -194,8 +226,10 @@ int vol_recover(struct vol *v)
 			 dev_name(v->dev), (unsigned long long)slot[newest].seq, err_str(err));
 		unstart(v);
 		newest = !newest;
+		v->slot = (unsigned)newest;
 		err = vol_start(v, &slot[newest], NULL);
 	}
+out:
 	slot_free(&slot[0]);
 	slot_free(&slot[1]);
 	return err;

@@ -34,6 +34,11 @@ struct vol_opts {
 	bool no_ckpt_thread;   /* tests: only vol_checkpoint() makes checkpoints,
 				* and only vol_tick() runs the commit interval */
 	bool discard;          /* discard freed segments */
+	/* fsck only */
+	bool older_slot;       /* as if the newest slot were damaged */
+	bool cut_damage;       /* a damaged log ends where the damage begins */
+	const uint32_t *keep;  /* segments that hold data, whatever the slot says */
+	uint32_t nkeep;
 };
 void vol_opts_default(struct vol_opts *o);
 

@@ -59,6 +59,10 @@ struct vol {
 	struct ring_op kick;
 	_Atomic bool kicked, stop, want_ckpt;
 
+	/* What recovery found (segs: NULL). */
+	struct tail tail;
+	unsigned slot;
+
 	_Atomic uint32_t reserve_age; /* commits since the reserve was sized */
 };
 
