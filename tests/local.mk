@@ -16,4 +16,5 @@ include tests/t3pstore.mk
 include tests/t3.mk
 include tests/t4.mk
 include tests/model.mk
+include tests/fsck.mk
 include tests/mount.mk

@@ -16,7 +16,7 @@
 #define U(x) ((unsigned long long)(x))
 /* Findings that get a path; one costs a listing of the directory. */
 #define NAMED_MAX 1000u
-#define PASSES 6
+#define PASSES 12
 
 void check_say(struct chk *k, enum check_level level, const char *fmt, ...)
 {
@@ -96,10 +96,27 @@ static int fix_super(struct chk *k, struct dev *d)
 
 /* --- slots --- */
 
+/* The flag alone does not tell: it stays while the volume is used again. */
+static int is_clean(struct chk *k, const struct slot *s)
+{
+	struct tail tail;
+	int err;
+
+	if (!s->clean)
+		return 0;
+	err = scan_tail(k->dev, &k->r->sup, &s->pos, &tail);
+	if (err)
+		return err;
+	k->clean = !tail.batches && !tail.damaged && !tail.torn;
+	tail_free(&tail);
+	return 0;
+}
+
 static int check_slots(struct chk *k)
 {
 	struct slot slot[2] = { 0 };
 	unsigned newest;
+	int err;
 
 	for (unsigned i = 0; i < 2; i++) {
 		k->slot_err[i] = slot_read(k->dev, &k->r->sup, i, &slot[i]);
@@ -116,14 +133,15 @@ static int check_slots(struct chk *k)
 		newest = k->slot_err[0] ? 1 : 0;
 	else
 		newest = slot[1].seq > slot[0].seq;
-	k->clean = slot[newest].clean;
+	k->newest = newest;
+	err = is_clean(k, &slot[newest]);
 	check_say(k, CHECK_NOTE, "checkpoint %llu in slot %u, %s", U(slot[newest].seq), newest,
 		  k->clean ? "closed cleanly" : "not closed cleanly");
 	k->r->count.inodes = slot[newest].count.inodes;
 	k->r->count.data_bytes = slot[newest].count.data_bytes;
 	slot_free(&slot[0]);
 	slot_free(&slot[1]);
-	return 0;
+	return err;
 }
 
 /* --- the open volume --- */
@@ -244,7 +262,7 @@ static int try_older(struct chk *k)
 	unsigned bad, bitmaps;
 	int err;
 
-	if (k->slot_err[0] || k->slot_err[1])
+	if (k->older || k->slot_err[0] || k->slot_err[1])
 		goto no;
 	close_readonly(k);
 	k->older = true;
@@ -278,6 +296,11 @@ static int check_whole(struct chk *k)
 		check_say(k, CHECK_FOUND, "the volume cannot be opened: %s", err_str(err));
 		k->hopeless = true;
 		return 0;
+	}
+	if (k->v->slot != k->newest) {
+		check_say(k, CHECK_FOUND, "the newest checkpoint (slot %u) cannot be used; the one "
+			  "before and the log since then can", k->newest);
+		k->older = true;
 	}
 	say_log(k);
 	err = check_pages(k, true, &bad, &bitmaps);

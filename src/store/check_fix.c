@@ -19,9 +19,25 @@
 
 static const char lost_found[] = "lost+found";
 
-static bool is_accounting(enum find_kind kind)
+/* Corrections of a later stage wait until there is nothing left to do in the
+ * earlier ones: they may have become different ones by then. */
+static int stage(enum find_kind kind)
 {
-	return kind >= FIND_NEXT_INO;
+	if (kind >= FIND_NEXT_INO)
+		return 3; /* accounting */
+	switch (kind) {
+	case FIND_ENTRY_LOST:
+	case FIND_ENTRY_TYPE:
+	case FIND_ENTRY_NAME:
+	case FIND_ENTRY_TWIN:
+	case FIND_STRAY:
+		return 0;
+	case FIND_UNNAMED:
+	case FIND_CYCLE:
+		return 1;
+	default:
+		return 2;
+	}
 }
 
 bool fix_can(const struct finding *f)
@@ -354,18 +370,17 @@ static int fix_one(struct fix *x, const struct finding *f)
 int fix_rows(struct vol_ctx *c, const struct finding *f, size_t n)
 {
 	struct fix x = { .c = c, .v = c->vol };
-	bool rows = false;
-	int err = 0;
+	int now = 3, err = 0;
 
 	/* A new inode must get a number that is free. */
 	for (size_t i = 0; i < n; i++) {
-		rows |= !is_accounting(f[i].kind);
+		now = MIN(now, stage(f[i].kind));
 		if (f[i].kind == FIND_NEXT_INO || f[i].kind == FIND_NEXT_PIECE)
 			fix_count(&x, &f[i]);
 	}
 	vol_wrlock(c->vol);
 	for (size_t i = 0; i < n && !err; i++)
-		if (is_accounting(f[i].kind) != rows)
+		if (stage(f[i].kind) == now)
 			err = fix_one(&x, &f[i]);
 	vol_unlock(c->vol);
 	return err;

@@ -14,7 +14,8 @@ struct chk {
 
 	int super_err[2]; /* of each copy */
 	int slot_err[2];
-	bool clean;       /* the newest slot says so */
+	unsigned newest;  /* slot */
+	bool clean;       /* closed cleanly, and nothing written since */
 
 	/* the volume, when open */
 	struct vol *v;
@@ -48,8 +49,8 @@ int check_data(struct chk *k) VARVE_MUST_CHECK;
 
 /* check_fix.c */
 bool fix_can(const struct finding *f);
-/* Corrects rows in the overlay of a volume opened for writing; what concerns
- * the accounting only when nothing else is left. */
+/* Corrects rows in the overlay of a volume opened for writing: those of the first
+ * stage (names, lost inodes, other rows, accounting) that has any. */
 int fix_rows(struct vol_ctx *c, const struct finding *f, size_t n) VARVE_MUST_CHECK;
 /* Drops inodes without names. */
 int fix_orphans(struct vol_ctx *c, unsigned *ret_dropped) VARVE_MUST_CHECK;
