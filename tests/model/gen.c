@@ -347,8 +347,8 @@ static void gen_file(struct gen *g, const struct model *m, struct op *op)
 		op->seed = rng_next(&g->rng);
 		break;
 	case OP_READ:
-		op->len = MIN(one_in(g, 4) ? op->len * 8 : op->len,
-			      (uint64_t)VARVE_PIECE_MAX);
+		op->len <<= one_in(g, 4) ? 3 : 0;
+		op->len = MIN(op->len, (uint64_t)VARVE_PIECE_MAX);
 		break;
 	case OP_FALLOC:
 		op->mode = one_in(g, 40) ? (int)below(g, 64) : fmode[below(g, 6)];
@@ -401,7 +401,7 @@ static enum op_kind any_control(struct gen *g)
 {
 	switch (below(g, g->remounts ? 14 : 8)) {
 	case 0: case 1: return OP_SYNC;
-	case 2: return OP_TICK;
+	case 2: return g->remounts ? OP_TICK : OP_SYNC;
 	case 3: case 4: return OP_CHECKPOINT;
 	case 8: case 9: return OP_REMOUNT;
 	case 10: case 11: case 12: return OP_KILL;

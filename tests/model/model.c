@@ -204,6 +204,7 @@ int64_t model_now(struct model *m)
 {
 	if (m->wall > m->last)
 		m->last = m->wall;
+	m->rec_last = m->last;
 	return m->last;
 }
 

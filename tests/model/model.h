@@ -67,7 +67,8 @@ struct model {
 	uint64_t opno;  /* number of the operation under way */
 	int64_t wall;   /* the clock now */
 	bool readonly;  /* reading leaves no trace */
-	int64_t last;   /* newest time given out: time never steps back */
+	int64_t last;   /* newest time known: time never steps back */
+	int64_t rec_last; /* newest time in an operation: what a crash leaves of it */
 };
 
 /* rc: the root as the file system under test shows it. */

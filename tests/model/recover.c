@@ -68,7 +68,7 @@ struct model *run_model_at(const struct run *r, size_t n, uint64_t seq)
 		result_free(&res);
 	}
 	if (seq <= r->open_seq)
-		m->last = r->open_last;
+		m->rec_last = r->open_last;
 	return m;
 }
 
@@ -76,9 +76,9 @@ void run_settle(struct run *r, struct model *m, uint64_t seq_opened, int64_t slo
 		int64_t wall)
 {
 	m->wall = wall;
-	m->last = MAX(m->last, slot_time);
+	m->last = MAX(m->rec_last, slot_time);
 	r->open_seq = seq_opened;
-	r->open_last = m->last;
+	r->open_last = m->rec_last;
 	model_forget_all(m);
 	if (sut_op_seq(&r->s) != seq_opened)
 		model_now(m); /* orphans were reaped */
