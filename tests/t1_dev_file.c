@@ -46,6 +46,7 @@ static void make_image(uint64_t size)
 static void setup(void)
 {
 	make_image(SIZE);
+	n_msgs = 0;
 	msg_set_hook(hook);
 }
 

@@ -6,10 +6,10 @@
 #include <check.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdatomic.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -139,6 +139,23 @@ START_TEST(a_timeout_ends_the_wait_with_nothing_run)
 }
 END_TEST
 
+static void on_signal(int sig)
+{
+}
+
+START_TEST(a_signal_ends_the_wait_with_nothing_run)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+	/* Repeating, since the first may come before the wait. */
+	struct itimerval often = { { 0, 1000 }, { 0, 1000 } }, never = { { 0, 0 }, { 0, 0 } };
+
+	sigaction(SIGALRM, &sa, NULL);
+	ck_assert_int_eq(setitimer(ITIMER_REAL, &often, NULL), 0);
+	ck_assert_int_eq(ring_run(ring, -1), 0);
+	setitimer(ITIMER_REAL, &never, NULL);
+}
+END_TEST
+
 START_TEST(an_operation_with_more_to_come_stays_pending_until_its_last)
 {
 	struct counter c = { .op.fn = count }, cancel = { .op.fn = count };
@@ -170,7 +187,6 @@ END_TEST
 #define POSTERS 4
 #define POSTS 20000
 
-static _Atomic int posted;
 static int arrived;
 
 static void post_done(struct ring_op *op, int res, uint32_t flags)
@@ -186,7 +202,6 @@ static void *poster(void *arg)
 
 		op->fn = post_done;
 		ring_post(arg, op, i);
-		atomic_fetch_add(&posted, 1);
 	}
 	return NULL;
 }
@@ -375,6 +390,8 @@ int main(void)
 	tcase_add_test(tc, more_submissions_than_entries_all_complete_once);
 	tcase_add_test(tc, completions_may_submit_beyond_what_the_queues_hold);
 	tcase_add_test(tc, a_timeout_ends_the_wait_with_nothing_run);
+	if (srunner_fork_status(sr) == CK_FORK)
+		tcase_add_test(tc, a_signal_ends_the_wait_with_nothing_run);
 	tcase_add_test(tc, an_operation_with_more_to_come_stays_pending_until_its_last);
 	tcase_add_test(tc, every_post_from_other_threads_arrives_and_wakes_a_sleeper);
 	tcase_add_test(tc, no_wake_up_is_lost_between_two_rings);
