@@ -20,7 +20,8 @@ check log base dev
 check meta base
 check store base dev log meta
 check fs base dev log meta store
-check fuse base dev log meta store fs
-check cmd base dev log meta store fs fuse
+check gc base dev log meta store
+check fuse base dev log meta store fs gc
+check cmd base dev log meta store fs gc fuse
 [ $bad = 0 ] && echo "layers are clean"
 exit $bad

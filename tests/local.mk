@@ -15,6 +15,7 @@ include tests/t2meta.mk
 include tests/t3pstore.mk
 include tests/t3.mk
 include tests/t4.mk
+include tests/t5.mk
 include tests/model.mk
 include tests/fsck.mk
 include tests/mount.mk

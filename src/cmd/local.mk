@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-CORE_LIBS = src/fs/libvfs.a src/store/libvstore.a src/log/libvlog.a \
+CORE_LIBS = src/fs/libvfs.a src/gc/libvgc.a src/store/libvstore.a src/log/libvlog.a \
 	src/meta/libvmeta.a src/dev/libvdev.a src/base/libvbase.a \
 	$(URING_LIBS) $(SQLITE_LIBS)
 

@@ -134,6 +134,8 @@ static int open_volume(struct session *s, struct opts *o)
 	err = vol_open(s->dev, &o->vol, &s->vol);
 	if (!err)
 		err = fs_open_volume(s->vol, &o->fs, &s->fs);
+	if (!err && !o->readonly && !o->nogc)
+		err = gc_start(s->vol, &o->gc, &s->gc);
 	if (err)
 		msg_err("%s: %s", o->device, err_str(err));
 	return err;

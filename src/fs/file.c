@@ -118,6 +118,33 @@ static int may_write(struct fs_ctx *c, const struct inode_row *row, uint32_t len
 	return 0;
 }
 
+struct mapped {
+	uint64_t off, end, bytes;
+};
+
+static int add_mapped(void *arg, const struct extent_row *x)
+{
+	struct mapped *m = arg;
+
+	if (x->piece)
+		m->bytes += MIN(x->off + x->len, m->end) - MAX(x->off, m->off);
+	return 0;
+}
+
+/* A full volume takes what replaces data, and nothing else. */
+static int may_grow(struct fs_ctx *c, uint64_t ino, uint64_t off, uint32_t len)
+{
+	struct mapped m = { off, off + len, 0 };
+	int err;
+
+	if (vol_may_grow(c->v, len))
+		return 0;
+	err = state_extents(vol_state(c->v), c->vc->rd, ino, off, off + len, add_mapped, &m);
+	if (!err && m.bytes < len && !vol_may_grow(c->v, len - m.bytes))
+		err = -ENOSPC;
+	return err;
+}
+
 /* At most WRITE_CHUNKS pieces, all in one hold of the lock: nobody else's
  * append comes between. */
 static int write_some(struct fs_ctx *c, const struct fs_cred *cr, uint64_t ino, const void *buf,
@@ -135,6 +162,8 @@ static int write_some(struct fs_ctx *c, const struct fs_cred *cr, uint64_t ino, 
 	err = regular_locked(c, ino, &row);
 	if (!err)
 		err = may_write(c, &row, len, open_flags, &off);
+	if (!err)
+		err = may_grow(c, ino, off, len);
 	if (!err)
 		err = content_change_locked(c, cr, &row);
 	kill = kill && !err && mode_has_setid(row.mode);

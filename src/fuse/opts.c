@@ -25,6 +25,7 @@ static const char usage[] =
 	"Options: ro, rw, remount, loop, sync, commit=SECONDS, ckpt=SECONDS, cache=SIZE,\n"
 	"threads=N, noatime, relatime, strictatime, discard, nodiscard, errors=remount-ro,\n"
 	"errors=continue, stoptimeout=SECONDS, max_read=BYTES, nouring, pin, nopin,\n"
+	"nogc, gcrate=BYTES_PER_SECOND, gcsoft=PERCENT,\n"
 	"allow_other, nodev, nosuid, noexec; see mount.varve(8).\n";
 
 bool opts_size(const char *text, uint64_t *ret)
@@ -129,6 +130,10 @@ static int value_option(struct opts *o, const char *opt)
 		good = parse_uint(v, 1u << 30, &o->max_read);
 	} else if ((v = value_of(opt, "stoptimeout"))) {
 		good = parse_uint(v, 86400, &o->stop_timeout);
+	} else if ((v = value_of(opt, "gcrate"))) {
+		good = opts_size(v, &o->gc.rate);
+	} else if ((v = value_of(opt, "gcsoft"))) {
+		good = parse_uint(v, 90, &o->gc.soft_percent) && o->gc.soft_percent;
 	} else if ((v = value_of(opt, "errors"))) {
 		good = strcmp(v, "remount-ro") == 0 || strcmp(v, "continue") == 0;
 		o->errors_continue = strcmp(v, "continue") == 0;
@@ -151,6 +156,8 @@ static bool flag_option(struct opts *o, const char *opt)
 		{ "dirsync", &o->sync, true },
 		{ "loop", &o->loop, true },
 		{ "nouring", &o->nouring, true },
+		{ "nogc", &o->nogc, true },
+		{ "gc", &o->nogc, false },
 		{ "uring", &o->nouring, false },
 		{ "allow_other", &o->allow_other, true },
 		{ "nodev", &o->nodev, true },

@@ -7,6 +7,7 @@
 #define VARVE_FUSE_OPTS_H
 
 #include "fs/fs.h"
+#include "gc/gc.h"
 
 struct opts {
 	char *device; /* absolute */
@@ -14,7 +15,7 @@ struct opts {
 	/* the program */
 	bool foreground, debug, verbose, no_mtab, sloppy;
 	/* the mount */
-	bool readonly, remount, sync, allow_other, loop, nouring;
+	bool readonly, remount, sync, allow_other, loop, nouring, nogc;
 	bool nodev, nosuid, noexec;
 	bool errors_continue;
 	bool pin_set, pin;
@@ -23,6 +24,7 @@ struct opts {
 	unsigned stop_timeout; /* seconds */
 	struct vol_opts vol;
 	struct fs_opts fs;
+	struct gc_opts gc;
 };
 
 /* Result of opts_parse: go on, or exit with this status. */

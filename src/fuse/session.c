@@ -375,6 +375,8 @@ int session_close_volume(struct session *s)
 {
 	int err = 0;
 
+	gc_stop(s->gc);
+	s->gc = NULL;
 	fs_close_volume(s->fs);
 	s->fs = NULL;
 	if (s->vol)

@@ -18,6 +18,7 @@
 #include "fs/fs.h"
 #include "fuse/intake.h"
 #include "fuse/opts.h"
+#include "gc/gc.h"
 
 struct fuse_session;
 struct session;
@@ -55,6 +56,7 @@ struct session {
 	struct dev *dev;
 	struct vol *vol;
 	struct fs *fs;
+	struct gc *gc; /* NULL: read-only or -o nogc */
 	int fd; /* the mount's own /dev/fuse */
 	const struct intake_ops *intake;
 	struct fring *rings;

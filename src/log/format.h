@@ -132,6 +132,23 @@ struct map_disk { /* §6: one entry of a page-map node; 256 make a block */
  * image.  Blocks 0 and 1 (the bitmaps) are always marked. */
 #define META_BITMAP_BLOCKS 2u
 
+/* A chunk the compactor wrote: header block, data_len bytes of data, then a table
+ * of n entries in table_len bytes.  Unsequenced: it counts by RELOCATE records
+ * only; the table says what the data is, for salvage.  An entry is three numbers
+ * of 7 bits a byte, low first, the top bit set on all but the last byte: id of the
+ * piece less the id before (zigzag), bytes stored, encoding.  Pieces lie in the
+ * order of the table, those of 4 KiB and more on the next block boundary, others
+ * right behind the one before. */
+#define MOVE_MAGIC 0x45564f4d45565256ull /* "VRVEMOVE" */
+struct move_disk {
+	uint64_t magic;
+	uint32_t crc; /* header block with this field zero, then the table's blocks */
+	uint32_t n;
+	uint8_t uuid[16];
+	uint32_t data_len; /* whole blocks */
+	uint32_t table_len;
+};
+
 struct rec_disk { /* §7: every record starts with this; 8-byte multiple */
 	uint16_t len_lo; /* length of the whole record in 8-byte units */
 	uint8_t kind;

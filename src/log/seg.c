@@ -184,6 +184,8 @@ int segs_alloc(struct segs *t, enum seg_state to, enum seg_class cls, uint32_t *
 		t->hand = i;
 		wipe(&t->seg[i]);
 		set_state(t, i, to);
+		if (to == SEG_LOG)
+			t->seg[i].last_seq = SEG_UNTOUCHED;
 		*ret_idx = i;
 		err = 0;
 	}
@@ -288,6 +290,8 @@ void segs_touch(struct segs *t, uint32_t idx, uint32_t stamp, uint64_t last_seq)
 	check_index(t, idx);
 	pthread_mutex_lock(&t->mutex);
 	t->seg[idx].stamp = stamp;
+	if (t->seg[idx].last_seq == SEG_UNTOUCHED)
+		t->seg[idx].last_seq = 0;
 	t->seg[idx].last_seq = MAX(t->seg[idx].last_seq, last_seq);
 	pthread_mutex_unlock(&t->mutex);
 }
@@ -300,6 +304,18 @@ void segs_pin(struct segs *t, uint64_t addr)
 	pthread_mutex_lock(&t->mutex);
 	t->seg[idx].pins++;
 	pthread_mutex_unlock(&t->mutex);
+}
+
+bool segs_pin_live(struct segs *t, uint32_t idx)
+{
+	bool live;
+
+	check_index(t, idx);
+	pthread_mutex_lock(&t->mutex);
+	live = t->seg[idx].state == SEG_LOG && t->seg[idx].live > 0;
+	t->seg[idx].pins += live;
+	pthread_mutex_unlock(&t->mutex);
+	return live;
 }
 
 void segs_unpin(struct segs *t, uint64_t addr)
@@ -361,7 +377,8 @@ static bool in_list(uint32_t idx, const uint32_t *list, unsigned n)
 
 static bool is_dead(const struct seg *s)
 {
-	return s->state == SEG_LOG && s->live == 0 && s->pins == 0;
+	return s->state == SEG_LOG && s->live == 0 && s->pins == 0 &&
+		s->last_seq != SEG_UNTOUCHED;
 }
 
 uint32_t segs_count_dead(struct segs *t, const uint32_t *keep, unsigned nkeep)

@@ -22,6 +22,10 @@ enum seg_class {
 	SEG_SYSTEM,   /* checkpoint, page store: may use all of it */
 };
 
+/* last_seq of a LOG segment that was allocated and not touched yet: whoever
+ * allocated it is about to write there, so it is never dead. */
+#define SEG_UNTOUCHED UINT64_MAX
+
 struct segs;
 struct seg_info {
 	enum seg_state state;
@@ -70,6 +74,8 @@ void segs_set_sum(struct segs *t, uint32_t idx, uint32_t sum);
 void segs_touch(struct segs *t, uint32_t idx, uint32_t stamp, uint64_t last_seq);
 void segs_pin(struct segs *t, uint64_t addr);
 void segs_unpin(struct segs *t, uint64_t addr);
+/* Pins the segment if it is LOG and holds live bytes; false: nothing to keep. */
+bool segs_pin_live(struct segs *t, uint32_t idx);
 void segs_get(struct segs *t, uint32_t idx, struct seg_info *ret);
 /* The table as a slot stores it (PENDING shows as FREE): seg_count entries. */
 void segs_snapshot(struct segs *t, struct seg_disk *table);

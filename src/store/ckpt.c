@@ -149,9 +149,11 @@ static int run_locked(struct vol_ctx *c, bool clean)
 	upto = flip_era(v, s.seq);
 	atomic_store(&v->ckpt, s.seq);
 	v->ckpt_op = s.count.op_seq;
+	atomic_store(&v->ckpt_batch, s.pos.seq);
 	v->slot_is_clean = clean;
 	vol_unlock(v);
 	overlay_free(old);
+	vol_rest_readers(v);
 	segs_durable(v->segs, upto, v->opts.discard ? discard_one : NULL, v);
 	v->ckpt_log_bytes = log_bytes(v->log);
 	atomic_store(&v->ckpt_time, clock_mono());
@@ -282,7 +284,7 @@ static void tick(struct vol_ctx *c)
 
 	if (vol_readonly(v)) {
 		finish_waiters(v, -VE_READONLY);
-		ckpt_wake_admitted(v);
+		vol_wake_admitted(v);
 		return;
 	}
 	commit_tick(c);
@@ -300,7 +302,7 @@ static void tick(struct vol_ctx *c)
 		note_fruit(v, s.free);
 	}
 	finish_waiters(v, err);
-	ckpt_wake_admitted(v);
+	vol_wake_admitted(v);
 }
 
 void vol_tick(struct vol_ctx *c)

@@ -51,7 +51,7 @@ void vol_fail(struct vol *v, int err, const char *what)
 	if (atomic_compare_exchange_strong(&v->failed, &none, what))
 		msg_err("%s: %s: %s; the volume is read-only from now on",
 			dev_name(v->dev), what, err_str(err));
-	ckpt_wake_admitted(v);
+	vol_wake_admitted(v);
 }
 
 uint64_t vol_next_ino(struct vol *v)
@@ -69,6 +69,11 @@ int64_t vol_now(struct vol *v)
 	int64_t last = atomic_load_explicit(&v->last_time, memory_order_relaxed);
 
 	return MAX(clock_wall(), last);
+}
+
+uint64_t vol_image_batch(struct vol *v)
+{
+	return atomic_load(&v->ckpt_batch);
 }
 
 uint64_t vol_op_seq(struct vol *v)
@@ -116,9 +121,6 @@ int vol_commit(struct vol_ctx *c, struct rec *rec, enum seg_class cls, uint64_t 
 	batch = log_rec_end(v->log, c->ring, rec);
 	if (ret_batch)
 		*ret_batch = batch;
-	/* What a checkpoint would need grows with the overlay. */
-	if ((atomic_fetch_add_explicit(&v->reserve_age, 1, memory_order_relaxed) & 255) == 255)
-		space_set_reserve(v);
 	return 0;
 }
 
@@ -175,7 +177,7 @@ static void wait_on(struct vol *v, struct log_waiter **list, struct log_waiter *
 	pthread_mutex_unlock(&v->wait_lock);
 }
 
-void ckpt_wake_admitted(struct vol *v)
+void vol_wake_admitted(struct vol *v)
 {
 	struct log_waiter *w, *next, *back = NULL;
 
@@ -194,14 +196,41 @@ void ckpt_wake_admitted(struct vol *v)
 	}
 }
 
-/* Space that is dead but not yet free comes back with the next checkpoints:
- * an operation that would hit ENOSPC waits for them instead. */
-static bool space_short(struct vol *v)
+void vol_set_reclaimer(struct vol *v, struct vol_reclaimer *r)
+{
+	pthread_mutex_lock(&v->wait_lock);
+	atomic_store(&v->reclaimer, r);
+	pthread_mutex_unlock(&v->wait_lock);
+}
+
+static bool compactor_helps(struct vol *v)
+{
+	struct vol_reclaimer *r;
+	bool hopeful = false;
+
+	pthread_mutex_lock(&v->wait_lock);
+	r = atomic_load(&v->reclaimer);
+	if (r && r->hopeful(r)) {
+		hopeful = true;
+		r->kick(r);
+	}
+	pthread_mutex_unlock(&v->wait_lock);
+	return hopeful;
+}
+
+/* Space that is dead but not yet free comes back with the next checkpoints, and
+ * what is scattered with compaction: an operation that would hit ENOSPC waits
+ * for them instead. */
+static bool space_short(struct vol *v, bool *ret_ckpt)
 {
 	struct segs_space s;
 
 	segs_get_space(v->segs, &s);
-	return s.free <= s.reserve + 2 && ckpt_can_reclaim(v);
+	*ret_ckpt = false;
+	if (s.free > s.reserve + 2)
+		return false;
+	*ret_ckpt = ckpt_can_reclaim(v);
+	return *ret_ckpt || compactor_helps(v);
 }
 
 static bool overlay_full(struct vol *v)
@@ -213,16 +242,50 @@ static bool overlay_full(struct vol *v)
 bool vol_admit(struct vol_ctx *c, struct log_waiter *w)
 {
 	struct vol *v = c->vol;
+	bool ckpt = false;
 
 	if (vol_readonly(v))
 		return true; /* the operation sees the error */
-	if (v->has_thread && (overlay_full(v) || space_short(v))) {
+	if (v->has_thread && (overlay_full(v) || space_short(v, &ckpt))) {
 		wait_on(v, &v->admit_waiters, w, c->ring);
-		atomic_store(&v->want_ckpt, true);
-		ckpt_kick(v);
+		/* Only now: whoever makes the space then finds the waiter. */
+		if (ckpt || overlay_full(v)) {
+			atomic_store(&v->want_ckpt, true);
+			ckpt_kick(v);
+		} else if (!compactor_helps(v)) {
+			vol_wake_admitted(v);
+		}
 		return false;
 	}
 	return log_admit(v->log, c->ring, w);
+}
+
+struct admit_wait {
+	struct log_waiter w;
+	bool done;
+};
+
+static void admit_woke(struct log_waiter *w, int err)
+{
+	struct admit_wait *a = container_of(w, struct admit_wait, w);
+
+	a->done = true;
+}
+
+int vol_admit_system(struct vol_ctx *c)
+{
+	struct admit_wait a = { .w.fn = admit_woke };
+
+	while (!log_admit(c->vol->log, c->ring, &a.w)) {
+		a.done = false;
+		while (!a.done) {
+			int n = ring_run(c->ring, -1);
+
+			if (n < 0)
+				return n;
+		}
+	}
+	return 0;
 }
 
 /* --- durability --- */

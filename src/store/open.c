@@ -47,7 +47,7 @@ int vol_new(struct dev *d, const struct super *sup, const struct vol_opts *o,
 		v->opts.overlay_bytes = def.overlay_bytes;
 	/* A small volume cannot hold the pages of a large overlay. */
 	v->opts.overlay_bytes = MIN(v->opts.overlay_bytes,
-				    MAX(sup->dev_size / 32, 1u << 20));
+				    MAX(sup->dev_size / 64, 1u << 20));
 	if (!v->opts.cache_bytes)
 		v->opts.cache_bytes = def.cache_bytes;
 
@@ -142,6 +142,45 @@ void vol_abandon(struct vol *v)
 	vol_free(v);
 }
 
+static void rest(struct ring_op *op, int res, uint32_t flags)
+{
+	struct vol_ctx *c = container_of(op, struct vol_ctx, rest);
+
+	reader_rest(c->rd);
+	pthread_mutex_lock(&c->vol->wait_lock);
+	c->rest_posted = false;
+	pthread_mutex_unlock(&c->vol->wait_lock);
+}
+
+void vol_rest_readers(struct vol *v)
+{
+	pthread_mutex_lock(&v->wait_lock);
+	for (struct vol_ctx *c = v->contexts; c; c = c->next) {
+		if (c->rest_posted)
+			continue;
+		c->rest_posted = true;
+		ring_post(c->ring, &c->rest, 0);
+	}
+	pthread_mutex_unlock(&v->wait_lock);
+}
+
+/* No more posts come; what was posted still will. */
+static bool unlist(struct vol_ctx *c)
+{
+	struct vol *v = c->vol;
+	bool posted;
+
+	pthread_mutex_lock(&v->wait_lock);
+	for (struct vol_ctx **p = &v->contexts; *p; p = &(*p)->next)
+		if (*p == c) {
+			*p = c->next;
+			break;
+		}
+	posted = c->rest_posted;
+	pthread_mutex_unlock(&v->wait_lock);
+	return posted;
+}
+
 int vol_ctx_open(struct vol *v, struct ring *r, struct vol_ctx **ret)
 {
 	struct vol_ctx *c = xcalloc(1, sizeof(*c));
@@ -150,6 +189,11 @@ int vol_ctx_open(struct vol *v, struct ring *r, struct vol_ctx **ret)
 	c->ring = r;
 	c->rd = reader_new(v->state);
 	dev_attach_ring(v->dev, r);
+	c->rest.fn = rest;
+	pthread_mutex_lock(&v->wait_lock);
+	c->next = v->contexts;
+	v->contexts = c;
+	pthread_mutex_unlock(&v->wait_lock);
 	*ret = c;
 	return 0;
 }
@@ -158,7 +202,7 @@ void vol_ctx_close(struct vol_ctx *c)
 {
 	if (!c)
 		return;
-	while (ring_pending(c->ring))
+	while (unlist(c) || ring_pending(c->ring))
 		if (ring_run(c->ring, -1) < 0)
 			break;
 	dev_detach_ring(c->vol->dev, c->ring);

@@ -137,6 +137,7 @@ int vol_start(struct vol *v, const struct slot *slot, const struct slot *older)
 	atomic_store(&v->ckpt, slot->seq);
 	v->flip = slot->seq;
 	v->ckpt_op = slot->count.op_seq;
+	atomic_store(&v->ckpt_batch, slot->pos.seq);
 	v->slot_is_clean = slot->clean;
 
 	err = scan_tail(v->dev, &v->sup, &slot->pos, &tail);
@@ -172,7 +173,7 @@ int vol_start(struct vol *v, const struct slot *slot, const struct slot *older)
 		keep_segment(v->segs, v->opts.keep[i]);
 	lp = (struct log_params){ .sup = &v->sup, .segs = v->segs, .epoch = v->epoch,
 				  .first_op = v->count.op_seq + 1,
-				  .threads = v->opts.threads + 1 };
+				  .threads = v->opts.threads + 2 };
 	err = log_open(v->dev, &lp, &tail.end, &v->log);
 	if (!err)
 		space_set_reserve(v);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* space.c - what is free, and what must stay so.
  *
- * The standing reserve (I5) is what two checkpoints of the overlay as it is
- * would need in new metadata segments.  Pages that a checkpoint can change are
- * bounded in two ways: each row touches at most a leaf and its share of
- * splits; and no more pages can change than there are, plus what new rows
- * fill.  The smaller bound counts. */
+ * The standing reserve (I5) is what two checkpoints of a full overlay would need
+ * in new metadata segments, and room for the compactor to move into.  It depends
+ * on the size of the database and the overlay's bound, not on the moment, so that
+ * what df shows as available stays so. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,15 +13,17 @@
 #include "base/msg.h"
 #include "store/vol_int.h"
 
-#define ROWS_PER_NEW_PAGE 16 /* rows are rarely above 200 bytes */
-
+/* Pages that one checkpoint of a full overlay can write.  A row in core is never
+ * smaller than in the database, so what is new fills at most the overlay's bytes
+ * (its slack pays for half-full pages); and of the pages that exist, no more can
+ * change than there are rows to change them. */
 static uint64_t worst_pages(struct vol *v)
 {
-	uint64_t rows = atomic_load(&v->overlay_rows);
+	uint64_t bytes = v->opts.overlay_bytes, rows = bytes / 64;
 	struct pstore_stats ps;
 
 	pstore_get_stats(v->ps, &ps);
-	return MIN(rows + rows / 4, ps.pages + rows / ROWS_PER_NEW_PAGE) + 32;
+	return MIN(rows + rows / 4, ps.pages) + bytes / VARVE_BLOCK + 32;
 }
 
 void space_note_overlay(struct vol *v)
@@ -41,6 +42,8 @@ void space_set_reserve(struct vol *v)
 		return;
 	/* Twice: one checkpoint's pages are not free again before the next. */
 	need = 2 * pstore_worst_segments(v->ps, worst_pages(v)) + 2;
+	/* The upper half is the compactor's: room to move into at 100 %. */
+	need += MAX(2u, segs_count(v->segs) / 50);
 	segs_set_reserve(v->segs, MIN(need, segs_count(v->segs) / 3));
 }
 
@@ -48,6 +51,28 @@ void space_set_reserve(struct vol *v)
  * MAKE and WRITE records, inode, entry, extent and piece rows with the slack of
  * B-tree pages, twice while a checkpoint is being made. */
 #define SMALL_FILE_COST 1024u
+
+/* Live bytes that the volume may hold while a compactor runs: all segments but
+ * those of metadata, the reserve, and what the log and two heads hold; a sixteenth
+ * of the rest stays for dead bytes between live ones, or nothing could be
+ * overwritten when the volume is full. */
+static uint64_t live_cap(const struct segs_space *s, uint64_t size)
+{
+	uint64_t held = (uint64_t)s->meta + s->reserve + 5;
+	uint64_t room = s->total > held ? (s->total - held) * size : 0;
+
+	return room - room / 16;
+}
+
+bool vol_may_grow(struct vol *v, uint64_t bytes)
+{
+	struct segs_space s;
+
+	if (!atomic_load(&v->reclaimer))
+		return true; /* the segments run out by themselves */
+	segs_get_space(v->segs, &s);
+	return s.live_bytes + bytes <= live_cap(&s, segs_size(v->segs));
+}
 
 void vol_get_space(struct vol *v, struct vol_space *ret)
 {
@@ -63,6 +88,11 @@ void vol_get_space(struct vol *v, struct vol_space *ret)
 	/* What a checkpoint will give back counts: a writer waits for it. */
 	ret->free = (uint64_t)s.free + s.pending + dead;
 	ret->free = ret->free > s.reserve ? (ret->free - s.reserve) * size : 0;
+	if (atomic_load(&v->reclaimer)) {
+		uint64_t cap = live_cap(&s, size);
+
+		ret->free = cap > s.live_bytes ? cap - s.live_bytes : 0;
+	}
 	ret->inodes = v->count.inodes;
 	ret->data_bytes = v->count.data_bytes;
 	ret->reserved_bytes = v->count.reserved_bytes;

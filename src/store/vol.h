@@ -66,6 +66,11 @@ struct vol_ctx {
 	struct vol *vol;
 	struct ring *ring;
 	struct reader *rd;
+	/* private: after a checkpoint the reader lets go of the old image, whose
+	 * blocks could not be freed otherwise */
+	struct ring_op rest;
+	bool rest_posted; /* under the volume's wait_lock */
+	struct vol_ctx *next;
 };
 /* r: the thread's ring, borrowed. */
 int vol_ctx_open(struct vol *v, struct ring *r, struct vol_ctx **ret) VARVE_MUST_CHECK;
@@ -99,6 +104,22 @@ int vol_commit(struct vol_ctx *c, struct rec *rec, enum seg_class cls,
  * when it is worth asking again: the log's buffers are full or the overlay is
  * at its bound.  Operations that only read need no admission. */
 bool vol_admit(struct vol_ctx *c, struct log_waiter *w);
+
+/* Waits, running the context's ring, until the log takes one operation: for the
+ * compactor, which must not wait for space that it is there to make. */
+int vol_admit_system(struct vol_ctx *c) VARVE_MUST_CHECK;
+
+/* Who can make space out of half-empty segments.  hopeful: is it worth waiting
+ * for; kick: somebody waits.  Any thread; NULL: nobody. */
+struct vol_reclaimer {
+	bool (*hopeful)(struct vol_reclaimer *r);
+	void (*kick)(struct vol_reclaimer *r);
+};
+void vol_set_reclaimer(struct vol *v, struct vol_reclaimer *r);
+/* Operations that wait for admission ask again. */
+void vol_wake_admitted(struct vol *v);
+/* First batch that is not in the newest image. */
+uint64_t vol_image_batch(struct vol *v);
 
 /* --- file data --- */
 /* One piece to be: room in the log, filled and summed by vol_data_fill. */
@@ -162,6 +183,9 @@ struct vol_space {
 };
 /* The volume lock is held, shared at least. */
 void vol_get_space(struct vol *v, struct vol_space *ret);
+/* May live data grow by so many bytes?  Overwriting is always allowed; this is
+ * what keeps room for it.  The volume lock is held. */
+bool vol_may_grow(struct vol *v, uint64_t bytes);
 /* Sequence number of the last operation applied; needs no lock. */
 uint64_t vol_op_seq(struct vol *v);
 struct segs *vol_segs(struct vol *v);

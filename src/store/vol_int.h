@@ -40,6 +40,7 @@ struct vol {
 	pthread_mutex_t ckpt_lock;
 	_Atomic uint64_t ckpt;    /* newest durable checkpoint */
 	uint64_t flip;            /* checkpoint at which the era changed */
+	_Atomic uint64_t ckpt_batch; /* first batch not in it */
 	uint64_t ckpt_op;         /* op sequence in it */
 	_Atomic uint64_t ckpt_log_bytes; /* log_bytes() then */
 	_Atomic int64_t ckpt_time; /* clock_mono() then */
@@ -49,6 +50,8 @@ struct vol {
 	pthread_mutex_t wait_lock;
 	struct log_waiter *admit_waiters;
 	struct log_waiter *ckpt_waiters;
+	struct vol_ctx *contexts;
+	_Atomic(struct vol_reclaimer *) reclaimer; /* set and called under wait_lock */
 	_Atomic uint32_t fruitless; /* reclaimable segments that do not come */
 	_Atomic uint32_t barren;    /* checkpoints in a row that freed nothing */
 
@@ -62,8 +65,6 @@ struct vol {
 	/* What recovery found (segs: NULL). */
 	struct tail tail;
 	unsigned slot;
-
-	_Atomic uint32_t reserve_age; /* commits since the reserve was sized */
 };
 
 /* apply.c: rd is the calling thread's reader; the exclusive lock is held (or
@@ -81,7 +82,6 @@ int ckpt_run(struct vol_ctx *c, bool clean) VARVE_MUST_CHECK;
 int ckpt_thread_start(struct vol *v) VARVE_MUST_CHECK;
 void ckpt_thread_stop(struct vol *v);
 void ckpt_kick(struct vol *v);
-void ckpt_wake_admitted(struct vol *v);
 bool ckpt_can_reclaim(struct vol *v);
 
 /* space.c */
@@ -92,6 +92,8 @@ void space_set_reserve(struct vol *v);
 
 /* open.c */
 /* vol_new makes the bare volume; vol_free takes it in any state. */
+/* Every context's reader goes to the newest image when its ring next runs. */
+void vol_rest_readers(struct vol *v);
 int vol_new(struct dev *d, const struct super *sup, const struct vol_opts *o,
 	    struct vol **ret) VARVE_MUST_CHECK;
 void vol_free(struct vol *v);

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+/* move.c - carry the live pieces of a segment over to a head.
+ *
+ * A chunk on the device: header block, data (as in a batch: pieces of 4 KiB and
+ * more block-aligned, smaller ones packed), then a table of what the data is.
+ * The table is for salvage only (doc/format.md); the truth is the RELOCATE
+ * record, which is committed after the chunk has been flushed. */
+#include <endian.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/crc32c.h"
+#include "base/err.h"
+#include "base/msg.h"
+#include "gc/gc_int.h"
+#include "log/format.h"
+#include "log/piece.h"
+
+void gc_heads_init(struct gc *g)
+{
+	for (unsigned i = 0; i < GC_HEADS; i++) {
+		g->head[i].seg = UINT32_MAX;
+		g->head[i].buf = dev_alloc(GC_CHUNK);
+	}
+	g->rbuf = dev_alloc(VARVE_PIECE_MAX + 2 * VARVE_BLOCK);
+}
+
+static void leave_segment(struct gc *g, struct head *h)
+{
+	struct segs *segs = vol_segs(g->v);
+
+	if (h->seg == UINT32_MAX)
+		return;
+	segs_unpin(segs, segs_addr(segs, h->seg));
+	h->seg = UINT32_MAX;
+}
+
+void gc_heads_free(struct gc *g)
+{
+	for (unsigned i = 0; i < GC_HEADS; i++) {
+		leave_segment(g, &g->head[i]);
+		dev_free(g->head[i].buf);
+		free(g->head[i].move);
+		free(g->head[i].table);
+	}
+	dev_free(g->rbuf);
+	free(g->found);
+	free(g->sums);
+}
+
+#define ENTRY_MAX 20u /* bytes of one entry at most */
+
+static uint32_t table_room(const struct head *h)
+{
+	return (uint32_t)align_up(h->table_len + ENTRY_MAX, VARVE_BLOCK);
+}
+
+static void put_number(struct head *h, uint64_t v)
+{
+	for (; v >= 0x80; v >>= 7)
+		h->table[h->table_len++] = (uint8_t)(v | 0x80);
+	h->table[h->table_len++] = (uint8_t)v;
+}
+
+static void put_entry(struct head *h, const struct found *f)
+{
+	int64_t d = (int64_t)(f->id - h->last_id);
+
+	if (h->table_len + ENTRY_MAX > h->table_cap) {
+		h->table_cap = MAX(2 * h->table_cap, 4096u);
+		h->table = xrealloc(h->table, h->table_cap);
+	}
+	put_number(h, ((uint64_t)d << 1) ^ (uint64_t)(d >> 63));
+	put_number(h, f->stored);
+	put_number(h, f->enc);
+	h->last_id = f->id;
+}
+
+static int next_segment(struct gc *g, struct head *h)
+{
+	struct segs *segs = vol_segs(g->v);
+	uint32_t idx;
+	int err;
+
+	leave_segment(g, h);
+	err = segs_alloc(segs, SEG_LOG, SEG_CLEANING, &idx);
+	if (err)
+		return err;
+	/* Pinned as long as it is filled: empty or not, it is not dead. */
+	segs_pin(segs, segs_addr(segs, idx));
+	h->seg = idx;
+	h->used = 0;
+	h->stamp = 0;
+	g->heat[idx] = (uint8_t)(h - g->head + 1);
+	return 0;
+}
+
+static int open_chunk(struct gc *g, struct head *h, uint32_t need)
+{
+	struct segs *segs = vol_segs(g->v);
+	uint32_t size = segs_size(segs);
+	uint32_t least = 2 * VARVE_BLOCK + (uint32_t)align_up(need, VARVE_BLOCK);
+	int err = 0;
+
+	if (h->seg == UINT32_MAX || size - h->used < least)
+		err = next_segment(g, h);
+	if (err)
+		return err;
+	h->room = MIN(GC_CHUNK, size - h->used);
+	h->at = VARVE_BLOCK;
+	h->n = 0;
+	h->table_len = 0;
+	h->last_id = 0;
+	h->addr = segs_addr(segs, h->seg) + h->used;
+	return 0;
+}
+
+static int commit_moves(struct gc *g, struct head *h)
+{
+	struct vol *v = g->v;
+	int err = 0;
+
+	for (uint32_t at = 0; at < h->n && !err; at += REC_MOVES) {
+		struct rec rec = { .kind = REC_RELOCATE };
+
+		rec.relocate.n = MIN(h->n - at, REC_MOVES);
+		memcpy(rec.relocate.move, h->move + at,
+		       rec.relocate.n * sizeof(rec.relocate.move[0]));
+		err = vol_admit_system(g->ctx);
+		if (err)
+			break;
+		vol_wrlock(v);
+		err = vol_commit(g->ctx, &rec, SEG_CLEANING, NULL);
+		vol_unlock(v);
+	}
+	return err;
+}
+
+static int flush_head(struct gc *g, struct head *h)
+{
+	struct segs *segs = vol_segs(g->v);
+	struct dev *dev = vol_dev(g->v);
+	struct move_disk *hdr = (void *)h->buf;
+	uint32_t data_end, len;
+	int err;
+
+	if (!h->n)
+		return 0;
+	data_end = (uint32_t)align_up(h->at, VARVE_BLOCK);
+	memset(h->buf + h->at, 0, data_end - h->at);
+	len = data_end + (uint32_t)align_up(h->table_len, VARVE_BLOCK);
+	memcpy(h->buf + data_end, h->table, h->table_len);
+	memset(h->buf + data_end + h->table_len, 0, len - data_end - h->table_len);
+	memset(hdr, 0, VARVE_BLOCK);
+	hdr->magic = htole64(MOVE_MAGIC);
+	memcpy(hdr->uuid, vol_super(g->v)->uuid, sizeof(hdr->uuid));
+	hdr->data_len = htole32(data_end - VARVE_BLOCK);
+	hdr->table_len = htole32(h->table_len);
+	hdr->n = htole32(h->n);
+	hdr->crc = htole32(crc32c(crc32c(0, hdr, VARVE_BLOCK), h->buf + data_end, len - data_end));
+	err = dev_write(dev, h->buf, h->addr, len);
+	if (!err)
+		err = dev_flush(dev);
+	h->used += len;
+	if (!err)
+		err = commit_moves(g, h);
+	segs_touch(segs, h->seg, h->stamp, log_open_seq(vol_log(g->v)));
+	h->n = 0;
+	h->room = 0;
+	return err;
+}
+
+int gc_flush_heads(struct gc *g)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < GC_HEADS && !err; i++)
+		err = flush_head(g, &g->head[i]);
+	return err;
+}
+
+static int place(struct gc *g, struct head *h, const struct found *f, const uint8_t *data,
+		 uint32_t stamp)
+{
+	uint32_t at, end;
+	int err;
+
+	for (;;) {
+		if (!h->room) {
+			err = open_chunk(g, h, f->stored);
+			if (err)
+				return err;
+		}
+		at = f->stored >= VARVE_BLOCK ? (uint32_t)align_up(h->at, VARVE_BLOCK) : h->at;
+		end = (uint32_t)align_up(at + f->stored, VARVE_BLOCK) + table_room(h);
+		if (end <= h->room)
+			break;
+		err = flush_head(g, h);
+		if (err)
+			return err;
+		h->room = 0;
+	}
+	if (h->n == h->cap) {
+		h->cap = h->cap ? h->cap * 2 : 256;
+		h->move = xrealloc(h->move, h->cap * sizeof(h->move[0]));
+	}
+	memset(h->buf + h->at, 0, at - h->at);
+	memcpy(h->buf + at, data, f->stored);
+	h->move[h->n] = (struct rec_move){ f->id, f->addr, h->addr + at };
+	put_entry(h, f);
+	h->n++;
+	h->at = at + f->stored;
+	h->stamp = MAX(h->stamp, stamp);
+	g->stats.moved_bytes += f->stored;
+	g->stats.moved_pieces++;
+	return 0;
+}
+
+/* --- what lives in the victim --- */
+
+static int found_one(void *arg, const struct piece_row *p)
+{
+	struct gc *g = arg;
+	struct found *f;
+
+	if (g->nfound == g->capfound) {
+		g->capfound = g->capfound ? g->capfound * 2 : GC_GATHER;
+		g->found = xrealloc(g->found, g->capfound * sizeof(*g->found));
+	}
+	if (g->nsums + p->nsums > g->capsums) {
+		g->capsums = MAX(2 * g->capsums, g->nsums + p->nsums);
+		g->sums = xrealloc(g->sums, g->capsums * sizeof(*g->sums));
+	}
+	f = &g->found[g->nfound++];
+	*f = (struct found){ p->id, p->addr, p->len, p->stored, p->enc, g->nsums };
+	memcpy(g->sums + g->nsums, p->sums, p->nsums * sizeof(*g->sums));
+	g->nsums += p->nsums;
+	return g->nfound >= GC_GATHER;
+}
+
+/* Reads pieces [i, *ret_next) that lie close together in one request. */
+static int read_run(struct gc *g, uint32_t i, uint32_t *ret_next, uint64_t *ret_base)
+{
+	uint64_t base = align_down(g->found[i].addr, VARVE_BLOCK), end = base;
+	uint32_t n = i;
+
+	while (n < g->nfound) {
+		uint64_t e = align_up(g->found[n].addr + g->found[n].stored, VARVE_BLOCK);
+
+		if (n > i && (e - base > VARVE_PIECE_MAX ||
+			      g->found[n].addr > end + 8 * VARVE_BLOCK))
+			break;
+		end = MAX(end, e);
+		n++;
+	}
+	*ret_next = n;
+	*ret_base = base;
+	return dev_read(vol_dev(g->v), g->rbuf, base, (uint32_t)(end - base));
+}
+
+static int carry(struct gc *g, struct head *h, uint32_t idx, uint32_t stamp)
+{
+	uint64_t base;
+	uint32_t next;
+	int err = 0;
+
+	for (uint32_t i = 0; i < g->nfound && !err; i = next) {
+		err = read_run(g, i, &next, &base);
+		for (uint32_t n = i; n < next && !err; n++) {
+			const struct found *f = &g->found[n];
+			const uint8_t *data = g->rbuf + (f->addr - base);
+
+			err = piece_verify(data, f->stored, g->sums + f->sum_at,
+					   piece_nsums(f->stored));
+			if (err) {
+				msg_err("%s: piece %llu at byte %llu is damaged; segment %u is left alone",
+					dev_name(vol_dev(g->v)), (unsigned long long)f->id,
+					(unsigned long long)f->addr, idx);
+				g->shun[idx] = 1;
+				g->stats.skipped++;
+				return 0;
+			}
+			err = place(g, h, f, data, stamp);
+		}
+	}
+	return err;
+}
+
+int gc_move_segment(struct gc *g, uint32_t idx, uint32_t stamp)
+{
+	struct segs *segs = vol_segs(g->v);
+	uint64_t at = segs_addr(segs, idx), last = at + segs_size(segs) - 1;
+	struct head *h = &g->head[g->heat[idx] ? 1 : 0];
+	int more = 1, err = 0;
+
+	/* It may die meanwhile, but must not be reused while it is read. */
+	if (!segs_pin_live(segs, idx))
+		return 0;
+	while (more == 1 && !err && !g->shun[idx]) {
+		g->nfound = g->nsums = 0;
+		vol_rdlock(g->v);
+		more = state_pieces_at(vol_state(g->v), g->ctx->rd, at, last, found_one, g);
+		vol_unlock(g->v);
+		err = more < 0 ? more : carry(g, h, idx, stamp);
+		if (g->nfound)
+			at = g->found[g->nfound - 1].addr + 1;
+	}
+	segs_unpin(segs, segs_addr(segs, idx));
+	if (!err && !g->shun[idx])
+		g->stats.victims++;
+	return err;
+}
