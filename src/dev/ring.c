@@ -41,7 +41,7 @@ struct stashed {
 struct ring {
 	struct io_uring u;
 	unsigned sqe_size;
-	unsigned pending;
+	unsigned pending, listening;
 	bool running;
 	struct op_list ready;   /* counted in pending */
 	struct op_list arrived; /* posts, taken over */
@@ -386,7 +386,12 @@ int ring_run(struct ring *r, int64_t timeout_ns)
 
 unsigned ring_pending(const struct ring *r)
 {
-	return r->pending;
+	return r->pending - r->listening;
+}
+
+void ring_listen(struct ring *r, int n)
+{
+	r->listening += (unsigned)n;
 }
 
 struct io_uring *ring_uring(struct ring *r)

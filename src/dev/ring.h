@@ -49,6 +49,9 @@ void ring_post(struct ring *r, struct ring_op *op, int res);
 int ring_run(struct ring *r, int64_t timeout_ns);
 /* Operations queued or in flight (sqe and ready, not posts). */
 unsigned ring_pending(const struct ring *r);
+/* n more (or, negative, fewer) of those in flight wait for the outside, for as
+ * long as it likes: ring_pending() does not count them. */
+void ring_listen(struct ring *r, int n);
 /* The io_uring itself.  Its file and buffer tables belong to the calls below. */
 struct io_uring *ring_uring(struct ring *r);
 

@@ -34,7 +34,7 @@ void fs_released(struct fs_ctx *c, uint64_t ino)
 		fs_reap(c, ino);
 }
 
-int fs_read(struct fs_ctx *c, struct vol_read *r)
+static int read_file(struct fs_ctx *c, struct vol_read *r, bool count_atime)
 {
 	struct inode_row row;
 	bool due = false;
@@ -47,7 +47,7 @@ int fs_read(struct fs_ctx *c, struct vol_read *r)
 			r->len = 0;
 		else
 			r->len = (uint32_t)MIN(r->len, row.size - r->off);
-		due = r->len && atime_due(c->fs, &row);
+		due = count_atime && r->len && atime_due(c->fs, &row);
 	}
 	un_lock(c);
 	if (err || !r->len)
@@ -55,6 +55,16 @@ int fs_read(struct fs_ctx *c, struct vol_read *r)
 	if (due)
 		atime_update(c, r->ino);
 	return vol_read(c->vc, r);
+}
+
+int fs_read(struct fs_ctx *c, struct vol_read *r)
+{
+	return read_file(c, r, true);
+}
+
+int fs_read_noatime(struct fs_ctx *c, struct vol_read *r)
+{
+	return read_file(c, r, false);
 }
 
 #define WRITE_CHUNKS 6u

@@ -128,6 +128,8 @@ void fs_released(struct fs_ctx *c, uint64_t ino);
 /* Bytes read: *ret_len set at once (clipped to the size).  As vol_read: 1 under
  * way, 0 complete, negative.  r->ino, off, len, buf, done set by the caller. */
 int fs_read(struct fs_ctx *c, struct vol_read *r);
+/* The same for a file opened with O_NOATIME. */
+int fs_read_noatime(struct fs_ctx *c, struct vol_read *r);
 /* At most VARVE_PIECE_MAX bytes at once (loop above that); O_APPEND in
  * open_flags: at the end of file as it is under the lock.  kill: clear set-id
  * bits.  *ret_batch as vol_commit, for O_SYNC. */

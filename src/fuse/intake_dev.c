@@ -43,6 +43,7 @@ static void arm(struct fring *fr)
 	if (in->armed || !in->free || in->ended)
 		return;
 	in->armed = true;
+	ring_listen(fr->ring, 1);
 	io_uring_prep_poll_add(ring_sqe(fr->ring, &in->poll), fr->fd, POLLIN | EPOLLEXCLUSIVE);
 }
 
@@ -86,6 +87,7 @@ static void readable(struct ring_op *op, int res, uint32_t flags)
 	struct dev_intake *in = container_of(op, struct dev_intake, poll);
 
 	in->armed = false;
+	ring_listen(in->fr->ring, -1);
 	in->receiving = true;
 	/* then other completions have their turn */
 	for (unsigned i = 0; i < RECEIVE_MAX && in->free && receive(in); i++)

@@ -69,6 +69,7 @@ static void command(struct entry *e, uint32_t op)
 		cmd->commit_id = e->commit_id;
 	}
 	in->in_kernel++;
+	ring_listen(fr->ring, 1);
 }
 
 /* Header and arguments are put in front of the payload: one message. */
@@ -92,6 +93,7 @@ static void fetched(struct ring_op *op, int res, uint32_t flags)
 	struct uring_intake *in = fr->uring;
 
 	in->in_kernel--;
+	ring_listen(fr->ring, -1);
 	if (res == 0) {
 		e->commit_id = e->hdr->ent.commit_id;
 		assemble(e);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* ops_file.c - open files: data, durability, space. */
+#include "config.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -123,7 +125,8 @@ void ops_read(struct freq *q)
 	q->rd.buf = q->data;
 	q->rd.done = read_done;
 	q->rd.arg = q;
-	rc = fs_read(ops_fs(q), &q->rd);
+	rc = arg->flags & O_NOATIME ? fs_read_noatime(ops_fs(q), &q->rd)
+				    : fs_read(ops_fs(q), &q->rd);
 	if (rc <= 0)
 		read_done(&q->rd, rc);
 }
