@@ -8,6 +8,8 @@
  * submissions, and the client is awake before we look for the next request.
  * A poll that finds something queued completes at once, so nothing is lost
  * between the last read and the poll. */
+#include "config.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>

@@ -5,6 +5,8 @@
  * i % nrings.  An entry is registered with a header and a payload buffer; its
  * completion brings a request into them, and one command commits the reply and
  * fetches the next.  FORGET still comes through /dev/fuse, which ring 0 reads. */
+#include "config.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

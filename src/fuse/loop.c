@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -99,6 +101,7 @@ void loop_request(struct freq *q)
 {
 	struct fring *fr = q->fr;
 
+	fr->received++;
 	q->opcode = q->in->opcode;
 	q->unique = q->in->unique;
 	q->ino = q->in->nodeid;
@@ -168,6 +171,58 @@ void loop_poke(struct fring *fr)
 		ring_post(fr->ring, &fr->poke, 0);
 }
 
+/* --- placement --- */
+
+/* FUSE over io_uring queues a request at the CPU of whoever asks.  One request
+ * at a time is answered soonest on that very CPU, which is idle then; many at
+ * once (asynchronous I/O) are answered sooner beside a submitter that goes on.
+ * So a ring is pinned while it finds few requests per turn. */
+#define DEPTH_ONE 256u
+#define DEPTH_FREE (3 * DEPTH_ONE)
+#define DEPTH_PIN (3 * DEPTH_ONE / 2)
+#define SETTLE_TURNS 256u
+
+static void set_cpus(struct fring *fr, bool pin)
+{
+	cpu_set_t set = fr->s->cpus;
+
+	if (pin) {
+		CPU_ZERO(&set);
+		CPU_SET(fr->id, &set);
+	}
+	/* refused (a cpuset that changed): it stays where it is */
+	if (sched_setaffinity(0, sizeof(set), &set))
+		fr->may_pin = false;
+	else
+		fr->pinned = pin;
+}
+
+static void place_first(struct fring *fr)
+{
+	struct session *s = fr->s;
+
+	fr->may_pin = s->opts->pin_set ? s->opts->pin : s->uring;
+	fr->may_pin = fr->may_pin && fr->id < CPU_SETSIZE && CPU_ISSET(fr->id, &s->cpus);
+	if (fr->may_pin)
+		set_cpus(fr, true);
+}
+
+static void place(struct fring *fr)
+{
+	unsigned n = fr->received * DEPTH_ONE;
+
+	fr->received = 0;
+	if (!fr->may_pin || !n)
+		return;
+	fr->depth += n / 16 - fr->depth / 16;
+	if (fr->settle) {
+		fr->settle--;
+	} else if (fr->pinned ? fr->depth > DEPTH_FREE : fr->depth < DEPTH_PIN) {
+		set_cpus(fr, !fr->pinned);
+		fr->settle = SETTLE_TURNS;
+	}
+}
+
 static int open_context(struct fring *fr)
 {
 	struct session *s = fr->s;
@@ -187,8 +242,10 @@ static void run_until_closed(struct fring *fr)
 	struct session *s = fr->s;
 	int rc = 0;
 
-	while (atomic_load(&s->phase) == PHASE_RUN && rc >= 0)
+	while (atomic_load(&s->phase) == PHASE_RUN && rc >= 0) {
 		rc = ring_run(fr->ring, -1);
+		place(fr);
+	}
 	while (fr->busy && rc >= 0)
 		rc = ring_run(fr->ring, -1);
 	if (rc < 0) {
@@ -221,12 +278,16 @@ void *loop_thread(void *arg)
 {
 	struct fring *fr = arg;
 	struct session *s = fr->s;
+	char name[16];
 	int err;
 
 	this_ring = fr;
 	fr->parked_end = &fr->parked;
 	fr->admit.fn = admitted;
 	fr->poke.fn = poked;
+	snprintf(name, sizeof(name), "varve-ring%u", fr->id);
+	pthread_setname_np(pthread_self(), name);
+	place_first(fr);
 	err = open_context(fr);
 	if (err) {
 		msg_err("ring %u: %s", fr->id, err_str(err));

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* ops.c - which handler takes which message. */
+#include "config.h"
+
 #include "fuse/ops.h"
 
 static void ops_init(void *userdata, struct fuse_conn_info *conn)

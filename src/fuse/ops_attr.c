@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* ops_attr.c - attributes, inode flags, space, trim. */
+#include "config.h"
+
 #include <errno.h>
 #include <linux/fs.h>
 #include <string.h>

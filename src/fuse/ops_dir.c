@@ -2,6 +2,8 @@
 /* ops_dir.c - listing.  Directories are not opened (OPENDIR is answered with
  * ENOSYS): the offset of an entry is its stable cookie, which is all the state
  * a listing needs. */
+#include "config.h"
+
 #include <string.h>
 
 #include "fuse/ops.h"

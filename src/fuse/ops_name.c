@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* ops_name.c - lookup, create, link, rename, remove. */
+#include "config.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

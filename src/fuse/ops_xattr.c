@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* ops_xattr.c - extended attributes and, as system.posix_acl_*, ACLs. */
+#include "config.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* reply.c - answers to the kernel. */
+#include "config.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -215,6 +215,8 @@ int session_start(struct session *s)
 	if (s->event < 0)
 		return -errno;
 	s->nrings = session_threads(s->opts);
+	if (sched_getaffinity(0, sizeof(s->cpus), &s->cpus))
+		CPU_ZERO(&s->cpus);
 	s->rings = xcalloc(s->nrings, sizeof(*s->rings));
 	atomic_store(&s->phase, PHASE_RUN);
 	for (unsigned i = 0; i < s->nrings && !err; i++) {

@@ -13,6 +13,7 @@
 #define VARVE_FUSE_SESSION_H
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "fs/fs.h"
@@ -48,6 +49,11 @@ struct fring {
 	struct freq *cur;
 	void *cur_req; /* fuse_req_t */
 	bool gone;     /* the kernel closed the connection */
+	/* where it runs, see place() in loop.c */
+	bool may_pin, pinned;
+	unsigned received; /* requests of this turn */
+	unsigned depth;    /* their running average, times 256 */
+	unsigned settle;   /* turns until it may move again */
 };
 
 struct session {
@@ -61,6 +67,7 @@ struct session {
 	const struct intake_ops *intake;
 	struct fring *rings;
 	unsigned nrings;
+	cpu_set_t cpus; /* that we may run on */
 	atomic_int phase;
 	atomic_uint open_rings; /* contexts not yet closed */
 	int event;              /* eventfd: a ring wants the main thread */

@@ -8,7 +8,7 @@ requires varve
 use_volume
 
 echo content >"$M/some-file-name"
-umount_volume
+ok umount.varve "$M" # returns when the image is written
 sum=$(md5sum <"$IMG")
 ok varve dump "$IMG"
 varve dump "$IMG" | grep -qi superblock || failed "no superblock in the dump"
