@@ -18,4 +18,5 @@ include tests/t4.mk
 include tests/t5.mk
 include tests/model.mk
 include tests/fsck.mk
+include tests/fuzz.mk
 include tests/mount.mk
