@@ -25,6 +25,7 @@ static void believe(struct dev *d, const struct slot *s)
 
 		for (uint32_t i = 1; i <= MIN(ps->ops->npages(ps, img), 300u); i++)
 			bad += ps->ops->read(ps, img, i, page) != 0;
+		(void)bad;
 		dev_free(page);
 		ps->ops->release(ps, img);
 		pstore_close(p);

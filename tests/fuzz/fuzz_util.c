@@ -446,6 +446,7 @@ static void change(struct look *l)
 	failed += fs_unlink(g->fc, &cr, VARVE_ROOT_INO, "link-1") != 0;
 	failed += vol_checkpoint(fs_vol_ctx(g->fc)) != 0;
 	failed += rig_sync(g) != 0;
+	(void)failed; /* any answer is right, as long as there is one */
 }
 
 void fuzz_use(struct dev *d, bool write, bool verify)
