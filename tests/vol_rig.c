@@ -467,15 +467,14 @@ static void compare_file(const struct snap_item *a, const struct snap_item *b,
 	}
 }
 
-void snap_compare(const struct snap *truth, const struct snap *now, struct snap_diff *ret)
+static void compare_items(const struct snap *truth, const struct snap *now, bool root,
+			  struct snap_diff *ret)
 {
-	memset(ret, 0, sizeof(*ret));
-	if (truth->op_seq != now->op_seq)
-		note(ret, true, "operation %llu instead of %llu", (unsigned long long)now->op_seq,
-		     (unsigned long long)truth->op_seq);
 	for (size_t i = 0; i < truth->n; i++) {
 		const struct snap_item *a = &truth->item[i], *b = find(now, a->path);
 
+		if (!root && !*a->path)
+			continue;
 		if (!b) {
 			int err = error_above(now, a->path);
 
@@ -488,6 +487,24 @@ void snap_compare(const struct snap *truth, const struct snap *now, struct snap_
 			compare_file(a, b, ret);
 		}
 	}
+}
+
+void snap_contains(const struct snap *truth, const struct snap *now, struct snap_diff *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	if (truth->op_seq > now->op_seq)
+		note(ret, true, "operation %llu, but %llu had been synced",
+		     (unsigned long long)now->op_seq, (unsigned long long)truth->op_seq);
+	compare_items(truth, now, false, ret);
+}
+
+void snap_compare(const struct snap *truth, const struct snap *now, struct snap_diff *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	if (truth->op_seq != now->op_seq)
+		note(ret, true, "operation %llu instead of %llu", (unsigned long long)now->op_seq,
+		     (unsigned long long)truth->op_seq);
+	compare_items(truth, now, true, ret);
 	for (size_t i = 0; i < now->n; i++)
 		if (!find(truth, now->item[i].path))
 			note(ret, true, "%s is new", now->item[i].path);

@@ -62,6 +62,9 @@ struct snap_diff {
 	unsigned losses; /* errors */
 	char why[512];   /* the first lie, or else the first loss */
 };
+/* As snap_compare, for what is in truth only: now may hold more, and be later.
+ * The root directory is left out. */
+void snap_contains(const struct snap *truth, const struct snap *now, struct snap_diff *ret);
 void snap_compare(const struct snap *truth, const struct snap *now, struct snap_diff *ret);
 
 #endif

@@ -32,6 +32,11 @@ struct segs {
 	uint32_t hand; /* where the search for a free segment starts */
 	uint32_t reserve;
 	uint32_t by_state[4];
+	/* segs_inject_full */
+	uint64_t full_nth;
+	unsigned full_times;
+	bool full;
+	enum seg_class full_most;
 	int64_t live_bytes; /* in LOG segments */
 	struct seg seg[];
 };
@@ -171,12 +176,31 @@ static uint32_t kept_back(const struct segs *t, enum seg_class cls)
 	return 0;
 }
 
+void segs_inject_full(struct segs *t, uint64_t nth, unsigned times, enum seg_class most)
+{
+	pthread_mutex_lock(&t->mutex);
+	t->full = true;
+	t->full_nth = nth;
+	t->full_times = times;
+	t->full_most = most;
+	pthread_mutex_unlock(&t->mutex);
+}
+
+static bool injected(struct segs *t, enum seg_class cls)
+{
+	if (!t->full || (t->full_nth && t->full_nth--) || cls > t->full_most)
+		return false;
+	if (t->full_times && !--t->full_times)
+		t->full = false;
+	return true;
+}
+
 int segs_alloc(struct segs *t, enum seg_state to, enum seg_class cls, uint32_t *ret_idx)
 {
 	int err = -ENOSPC;
 
 	pthread_mutex_lock(&t->mutex);
-	if (t->by_state[SEG_FREE] > kept_back(t, cls)) {
+	if (t->by_state[SEG_FREE] > kept_back(t, cls) && !injected(t, cls)) {
 		uint32_t i = t->hand;
 
 		while (t->seg[i].state != SEG_FREE)

@@ -88,6 +88,10 @@ uint32_t segs_release_dead(struct segs *t, uint64_t ckpt, uint64_t before_seq,
 /* How many segments segs_release_dead would find, whatever their last_seq. */
 uint32_t segs_count_dead(struct segs *t, const uint32_t *keep, unsigned nkeep);
 
+/* For tests: from the nth allocation from now (0: the next) on, times (0: for
+ * ever) allocations of a class up to most fail with -ENOSPC. */
+void segs_inject_full(struct segs *t, uint64_t nth, unsigned times, enum seg_class most);
+
 struct segs_space {
 	uint32_t total, free, pending, log, meta, reserve;
 	uint64_t live_bytes; /* in LOG segments */

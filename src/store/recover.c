@@ -171,6 +171,7 @@ int vol_start(struct vol *v, const struct slot *slot, const struct slot *older)
 		goto out;
 	for (uint32_t i = 0; i < v->opts.nkeep; i++)
 		keep_segment(v->segs, v->opts.keep[i]);
+	v->begun = true;
 	lp = (struct log_params){ .sup = &v->sup, .segs = v->segs, .epoch = v->epoch,
 				  .first_op = v->count.op_seq + 1,
 				  .threads = v->opts.threads + 2 };
@@ -222,7 +223,8 @@ int vol_recover(struct vol *v)
 	v->slot = (unsigned)newest;
 
 	err = vol_start(v, &slot[newest], got[!newest] ? NULL : &slot[!newest]);
-	if (err && err != -VE_LOG_DAMAGE && !got[!newest]) {
+	/* A log that cannot be written has nothing to do with the image. */
+	if (err && err != -VE_LOG_DAMAGE && !v->begun && !got[!newest]) {
 		msg_warn("%s: checkpoint %llu cannot be used (%s); trying the one before",
 			 dev_name(v->dev), (unsigned long long)slot[newest].seq, err_str(err));
 		unstart(v);

@@ -65,6 +65,7 @@ struct vol {
 	/* What recovery found (segs: NULL). */
 	struct tail tail;
 	unsigned slot;
+	bool begun; /* has gone on to prepare the log for writing */
 };
 
 /* apply.c: rd is the calling thread's reader; the exclusive lock is held (or
