@@ -118,6 +118,16 @@ daemon_pid()
 	echo "${link%%/*}"
 }
 
+# released: waits until no process has $IMG open.  On an image file umount
+# returns before the daemon has written its last.
+released()
+{
+	local pid
+	while pid=$(daemon_pid); do
+		gone "$pid" || return 1
+	done
+}
+
 is_mounted()
 {
 	awk -v m="$1" '$5 == m { found = 1 } END { exit !found }' /proc/self/mountinfo

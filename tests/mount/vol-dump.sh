@@ -8,7 +8,8 @@ requires varve
 use_volume
 
 echo content >"$M/some-file-name"
-ok umount.varve "$M" # returns when the image is written
+umount_volume
+released
 sum=$(md5sum <"$IMG")
 ok varve dump "$IMG"
 varve dump "$IMG" | grep -qi superblock || failed "no superblock in the dump"
@@ -16,6 +17,7 @@ expect "$sum" bash -c "md5sum <'$IMG'"
 ok mount_volume
 ok timeout 30 varve dump "$IMG"
 umount_volume
+released
 dd if=/dev/urandom of="$IMG" bs=64K seek=16 count=64 conv=notrunc status=none
 timeout 30 varve dump "$IMG" >"$T/out" 2>&1
 status=$?

@@ -10,6 +10,7 @@ use_volume
 cp -r /usr/include/linux "$M/"
 fails fsck.varve "$IMG"
 umount_volume
+released
 sum=$(md5sum <"$IMG")
 ok fsck.varve "$IMG"
 expect "$sum" bash -c "md5sum <'$IMG'"
