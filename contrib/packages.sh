@@ -5,7 +5,7 @@
 
 # What the build needs, and what only the tests and the demonstration use.
 build_packages="gcc libc6-dev make autoconf automake pkg-config
-	libfuse3-dev liburing-dev libsqlite3-dev fuse3"
+	libfuse3-dev liburing-dev libsqlite3-dev libzstd-dev fuse3"
 test_packages="check acl attr e2fsprogs rsync util-linux"
 
 if [ "$(id -u)" = 0 ]; then

@@ -6,7 +6,7 @@ DEV_LIBS = src/dev/libvdev.a $(BASE_LIBS) $(URING_LIBS)
 LOG_LIBS = src/log/libvlog.a $(DEV_LIBS)
 META_LIBS = src/meta/libvmeta.a $(BASE_LIBS) $(SQLITE_LIBS)
 STORE_LIBS = src/store/libvstore.a src/log/libvlog.a src/meta/libvmeta.a \
-	src/dev/libvdev.a $(BASE_LIBS) $(URING_LIBS) $(SQLITE_LIBS)
+	src/dev/libvdev.a $(BASE_LIBS) $(URING_LIBS) $(SQLITE_LIBS) $(ZSTD_LIBS)
 FS_LIBS = src/fs/libvfs.a $(STORE_LIBS)
 
 include tests/t01.mk
@@ -19,4 +19,5 @@ include tests/t5.mk
 include tests/model.mk
 include tests/fsck.mk
 include tests/fuzz.mk
+include tests/backup.mk
 include tests/mount.mk

@@ -63,6 +63,10 @@ static const struct field fields[] = {
 	F(slot_disk, db_pages), F(slot_disk, zero), F(slot_disk, op_seq),
 	F(slot_disk, next_ino), F(slot_disk, next_piece), F(slot_disk, inodes),
 	F(slot_disk, data_bytes), F(slot_disk, reserved_bytes),
+	F(slot_ext_disk, holds_len), F(slot_ext_disk, holds_crc), F(slot_ext_disk, backup),
+	F(backup_ref_disk, id), F(backup_ref_disk, ckpt), F(backup_ref_disk, op_seq),
+	F(backup_ref_disk, log_seq), F(backup_ref_disk, time), F(backup_ref_disk, pages),
+	F(backup_ref_disk, chunks),
 	F(log_pos_disk, addr), F(log_pos_disk, seq), F(log_pos_disk, prev_crc),
 	F(log_pos_disk, next_seg),
 	F(seg_disk, state), F(seg_disk, zero1), F(seg_disk, zero2), F(seg_disk, live),
@@ -73,14 +77,22 @@ static const struct field fields[] = {
 	F(batch_disk, rec_len), F(batch_disk, data_len), F(batch_disk, prev_crc),
 	F(batch_disk, next_seg), F(batch_disk, zero), FLEX(batch_disk, inline_recs),
 	F(map_disk, addr), F(map_disk, crc), F(map_disk, zero),
+	F(backup_disk, magic), F(backup_disk, crc), F(backup_disk, data_crc),
+	F(backup_disk, uuid), F(backup_disk, id), F(backup_disk, index), F(backup_disk, count),
+	F(backup_disk, first), F(backup_disk, npages), F(backup_disk, pages),
+	F(backup_disk, stored), F(backup_disk, raw_crc), F(backup_disk, enc),
+	F(backup_disk, ckpt), F(backup_disk, epoch), F(backup_disk, time), F(backup_disk, pos),
+	F(backup_disk, op_seq), F(backup_disk, next_ino), F(backup_disk, next_piece),
+	F(backup_disk, inodes), F(backup_disk, data_bytes), F(backup_disk, reserved_bytes),
 	F(rec_disk, len_lo), F(rec_disk, kind), F(rec_disk, flags), F(rec_disk, uid),
 	F(rec_disk, pid), F(rec_disk, aux), F(rec_disk, time),
 };
 
 START_TEST(every_table_row_is_a_field_and_every_field_a_row)
 {
-	static const char *const types[] = { "super_disk", "slot_disk", "log_pos_disk",
-		"seg_disk", "batch_disk", "map_disk", "rec_disk" };
+	static const char *const types[] = { "super_disk", "slot_disk", "slot_ext_disk",
+		"backup_ref_disk", "log_pos_disk", "seg_disk", "batch_disk", "map_disk",
+		"backup_disk", "rec_disk" };
 	FILE *f = open_doc();
 	size_t next = 0;
 

@@ -31,6 +31,7 @@
 	X(PAGE_MAP,      EIO,     "page map node damaged") \
 	X(LOG_DAMAGE,    EIO,     "log damaged below its durable end") \
 	X(LOG_DEAD,      EROFS,   "log can no longer be written") \
+	X(BACKUP,        EIO,     "no valid chunk of a metadata backup") \
 	X(DB,            EIO,     "metadata database error") \
 	X(DB_SCHEMA,     EIO,     "metadata database has an unknown schema") \
 	X(DEV_IO,        EIO,     "device I/O error") \

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 CORE_LIBS = src/fs/libvfs.a src/gc/libvgc.a src/store/libvstore.a src/log/libvlog.a \
 	src/meta/libvmeta.a src/dev/libvdev.a src/base/libvbase.a \
-	$(URING_LIBS) $(SQLITE_LIBS)
+	$(URING_LIBS) $(SQLITE_LIBS) $(ZSTD_LIBS)
 
 sbin_PROGRAMS += mount.varve
 mount_varve_SOURCES = src/cmd/mount.c

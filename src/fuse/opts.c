@@ -23,6 +23,7 @@ static const char usage[] =
 	"  -s                 tolerate unknown options\n"
 	"  -V, --version      version and exit\n"
 	"Options: ro, rw, remount, loop, sync, commit=SECONDS, ckpt=SECONDS, cache=SIZE,\n"
+	"backup=MINUTES (0: none), "
 	"threads=N, noatime, relatime, strictatime, discard, nodiscard, errors=remount-ro,\n"
 	"errors=continue, stoptimeout=SECONDS, max_read=BYTES, nouring, pin, nopin,\n"
 	"nogc, gcrate=BYTES_PER_SECOND, gcsoft=PERCENT,\n"
@@ -124,6 +125,12 @@ static int value_option(struct opts *o, const char *opt)
 		good = opts_size(v, &size) && size >= 1 << 20;
 		if (good)
 			o->vol.cache_bytes = size;
+	} else if ((v = value_of(opt, "backup"))) {
+		unsigned min = 0;
+
+		good = parse_uint(v, 43200, &min);
+		o->vol.no_backup = good && !min;
+		o->vol.backup_ms = min * 60000;
 	} else if ((v = value_of(opt, "threads"))) {
 		good = parse_uint(v, 64, &o->threads) && o->threads;
 	} else if ((v = value_of(opt, "max_read"))) {

@@ -32,6 +32,7 @@ static size_t candidates(struct gc *g, struct gc_seg *out, uint64_t *ret_garbage
 		bool held = g->shun[i];
 
 		segs_get(segs, i, &s);
+		held |= s.holds != 0; /* emptied, it would still not be free */
 		for (unsigned k = 0; k < nkeep; k++)
 			held |= keep[k] == i;
 		if (s.state != SEG_LOG || s.pins || held || !s.live)

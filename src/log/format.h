@@ -21,7 +21,8 @@
 #define BATCH_MAGIC 0x4354414245565256ull /* "VRVEBATC" */
 #define FORMAT_VERSION 1u
 /* Feature bits this version knows (doc §9). */
-#define COMPAT_KNOWN 0ull
+#define COMPAT_BACKUP 1ull /* slots may speak of metadata backups */
+#define COMPAT_KNOWN COMPAT_BACKUP
 #define RO_COMPAT_KNOWN 0ull
 #define INCOMPAT_KNOWN 0ull
 
@@ -86,6 +87,27 @@ struct slot_disk { /* §3, header block; the segment table follows it */
 };
 #define SLOT_CLEAN 1u
 
+/* Backups of the metadata, behind slot_disk in the same block. */
+#define SLOT_BACKUPS 3u
+struct backup_ref_disk {
+	uint64_t id;      /* 0: none, and the rest is 0 */
+	uint64_t ckpt;    /* the image it is a copy of */
+	uint64_t op_seq;  /* last operation in it */
+	uint64_t log_seq; /* number of the first batch after it */
+	int64_t time;     /* of that checkpoint */
+	uint32_t pages;
+	uint32_t chunks;
+};
+struct slot_ext_disk {
+	uint32_t holds_len; /* bytes behind the table, one per segment; 0: none */
+	uint32_t holds_crc;
+	struct backup_ref_disk backup[SLOT_BACKUPS];
+};
+/* Why a segment is kept although nothing live is in it: bits of a hold. */
+#define HOLD_LOG(k) ((uint8_t)(1u << (k)))  /* rolls backup k forward */
+#define HOLD_DATA(k) ((uint8_t)(8u << (k))) /* is part of backup k */
+#define HOLD_ALL 0x3fu
+
 struct seg_disk { /* 16 bytes */
 	uint8_t state; /* enum seg_state: 0 free, 1 log, 2 metadata */
 	uint8_t zero1;
@@ -148,6 +170,31 @@ struct move_disk {
 	uint32_t data_len; /* whole blocks */
 	uint32_t table_len;
 };
+
+struct backup_disk { /* §6a: head of a chunk of a metadata backup, one block */
+	uint64_t magic;
+	uint32_t crc;      /* CRC-32C of the block with this field zero */
+	uint32_t data_crc; /* of the stored bytes behind it */
+	uint8_t uuid[16];
+	uint64_t id;       /* of the backup: random, the same in all chunks */
+	uint32_t index;    /* of the chunk, from 0 */
+	uint32_t count;    /* in the last chunk: how many there are; else 0 */
+	uint32_t first;    /* number of its first page */
+	uint32_t npages;   /* in this chunk */
+	uint32_t pages;    /* of the whole image */
+	uint32_t stored;   /* bytes of data */
+	uint32_t raw_crc;  /* of the npages pages */
+	uint32_t enc;      /* 0 plain, 1 zstd */
+	/* of the checkpoint that is backed up, as in its slot */
+	uint64_t ckpt, epoch;
+	int64_t time;
+	struct log_pos_disk pos;
+	uint64_t op_seq, next_ino, next_piece, inodes, data_bytes, reserved_bytes;
+};
+#define BACKUP_MAGIC 0x50554b4245565256ull /* "VRVEBKUP" */
+#define BACKUP_CHUNK_PAGES 64u
+#define BACKUP_PLAIN 0u
+#define BACKUP_ZSTD 1u
 
 struct rec_disk { /* §7: every record starts with this; 8-byte multiple */
 	uint16_t len_lo; /* length of the whole record in 8-byte units */

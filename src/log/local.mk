@@ -2,6 +2,7 @@
 noinst_LIBRARIES += src/log/libvlog.a
 src_log_libvlog_a_SOURCES = \
 	src/log/batch.c \
+	src/log/bchunk.c src/log/bchunk.h \
 	src/log/codec.c \
 	src/log/dump.c \
 	src/log/fetch.c \

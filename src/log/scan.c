@@ -84,3 +84,18 @@ void scan_pos(const struct scan *s, struct log_pos *ret)
 {
 	*ret = s->pos;
 }
+
+void scan_segment(struct dev *d, const struct super *sup, uint32_t idx, bool at_start,
+		  void (*fn)(void *arg, const struct batch *b), void *arg)
+{
+	uint64_t addr = super_seg_addr(sup, idx);
+	struct batch_buf buf;
+	struct batch b;
+
+	batch_buf_init(&buf);
+	if (!at_start)
+		batch_search(d, sup, addr, addr + sup->seg_size, &buf, fn, arg);
+	else if (batch_load(d, sup, addr, &buf, &b, NULL) > 0)
+		fn(arg, &b);
+	batch_buf_free(&buf);
+}

@@ -16,6 +16,8 @@
 
 struct seg {
 	uint8_t state;
+	uint8_t holds;
+	bool hot; /* batches of the hot log have been written there */
 	uint32_t sum;
 	uint32_t stamp;
 	uint32_t pins;
@@ -37,6 +39,7 @@ struct segs {
 	unsigned full_times;
 	bool full;
 	enum seg_class full_most;
+	uint8_t log_holds; /* for every segment that a batch is written to */
 	int64_t live_bytes; /* in LOG segments */
 	struct seg seg[];
 };
@@ -60,6 +63,8 @@ static void wipe(struct seg *s)
 	s->live = 0;
 	s->sum = 0;
 	s->pins = 0;
+	s->holds = 0;
+	s->hot = false;
 	s->last_seq = 0;
 }
 
@@ -320,6 +325,15 @@ void segs_touch(struct segs *t, uint32_t idx, uint32_t stamp, uint64_t last_seq)
 	pthread_mutex_unlock(&t->mutex);
 }
 
+void segs_touch_log(struct segs *t, uint32_t idx, uint32_t stamp, uint64_t last_seq)
+{
+	segs_touch(t, idx, stamp, last_seq);
+	pthread_mutex_lock(&t->mutex);
+	t->seg[idx].hot = true;
+	t->seg[idx].holds |= t->log_holds;
+	pthread_mutex_unlock(&t->mutex);
+}
+
 void segs_pin(struct segs *t, uint64_t addr)
 {
 	uint32_t idx = segs_index(t, addr);
@@ -371,6 +385,7 @@ void segs_get(struct segs *t, uint32_t idx, struct seg_info *ret)
 	ret->sum = s->sum;
 	ret->stamp = s->stamp;
 	ret->pins = s->pins;
+	ret->holds = s->holds;
 	ret->last_seq = s->last_seq;
 	pthread_mutex_unlock(&t->mutex);
 }
@@ -402,7 +417,62 @@ static bool in_list(uint32_t idx, const uint32_t *list, unsigned n)
 static bool is_dead(const struct seg *s)
 {
 	return s->state == SEG_LOG && s->live == 0 && s->pins == 0 &&
-		s->last_seq != SEG_UNTOUCHED;
+		!s->holds && s->last_seq != SEG_UNTOUCHED;
+}
+
+void segs_hold(struct segs *t, uint32_t idx, uint8_t bits)
+{
+	check_index(t, idx);
+	pthread_mutex_lock(&t->mutex);
+	if (t->seg[idx].state == SEG_LOG)
+		t->seg[idx].holds |= bits;
+	pthread_mutex_unlock(&t->mutex);
+}
+
+void segs_hold_log(struct segs *t, uint8_t bits, uint64_t from_seq, const uint32_t *keep,
+		   unsigned nkeep)
+{
+	pthread_mutex_lock(&t->mutex);
+	for (uint32_t i = 0; i < t->count; i++) {
+		struct seg *s = &t->seg[i];
+
+		if (s->state == SEG_LOG &&
+		    ((s->hot && s->last_seq >= from_seq) || in_list(i, keep, nkeep)))
+			s->holds |= bits;
+	}
+	t->log_holds |= bits;
+	pthread_mutex_unlock(&t->mutex);
+}
+
+void segs_unhold(struct segs *t, uint8_t bits)
+{
+	pthread_mutex_lock(&t->mutex);
+	for (uint32_t i = 0; i < t->count; i++)
+		t->seg[i].holds &= (uint8_t)~bits;
+	t->log_holds &= (uint8_t)~bits;
+	pthread_mutex_unlock(&t->mutex);
+}
+
+void segs_holds(struct segs *t, uint8_t bits, uint8_t *ret)
+{
+	pthread_mutex_lock(&t->mutex);
+	for (uint32_t i = 0; i < t->count; i++)
+		ret[i] = t->seg[i].state == SEG_LOG ? t->seg[i].holds & bits : 0;
+	pthread_mutex_unlock(&t->mutex);
+}
+
+uint32_t segs_count_held(struct segs *t, uint8_t bits)
+{
+	uint32_t n = 0;
+
+	pthread_mutex_lock(&t->mutex);
+	for (uint32_t i = 0; i < t->count; i++) {
+		const struct seg *s = &t->seg[i];
+
+		n += s->state == SEG_LOG && s->live == 0 && s->pins == 0 && (s->holds & bits);
+	}
+	pthread_mutex_unlock(&t->mutex);
+	return n;
 }
 
 uint32_t segs_count_dead(struct segs *t, const uint32_t *keep, unsigned nkeep)

@@ -33,6 +33,7 @@ struct seg_info {
 	uint32_t sum;
 	uint32_t stamp;
 	uint32_t pins;
+	uint8_t holds;     /* HOLD_* */
 	uint64_t last_seq; /* LOG: last batch in it, as far as known; 0 unknown */
 };
 
@@ -72,14 +73,29 @@ void segs_live_add(struct segs *t, uint64_t addr, int64_t bytes);
 void segs_set_live(struct segs *t, uint32_t idx, uint32_t live);
 void segs_set_sum(struct segs *t, uint32_t idx, uint32_t sum);
 void segs_touch(struct segs *t, uint32_t idx, uint32_t stamp, uint64_t last_seq);
+/* As segs_touch, by the hot log: what holds the log holds the segment. */
+void segs_touch_log(struct segs *t, uint32_t idx, uint32_t stamp, uint64_t last_seq);
 void segs_pin(struct segs *t, uint64_t addr);
 void segs_unpin(struct segs *t, uint64_t addr);
 /* Pins the segment if it is LOG and holds live bytes; false: nothing to keep. */
 bool segs_pin_live(struct segs *t, uint32_t idx);
 void segs_get(struct segs *t, uint32_t idx, struct seg_info *ret);
+/* A hold keeps a LOG segment from being released although nothing live is in it:
+ * metadata backups need it.  A segment that is given up loses its holds. */
+void segs_hold(struct segs *t, uint32_t idx, uint8_t bits);
+/* Every segment that the hot log has written to since batch from_seq in this life,
+ * those in keep, and from now on each one that it writes to. */
+void segs_hold_log(struct segs *t, uint8_t bits, uint64_t from_seq, const uint32_t *keep,
+		   unsigned nkeep);
+/* Everywhere, and from now on. */
+void segs_unhold(struct segs *t, uint8_t bits);
+/* As the slot stores them: seg_count bytes, of these bits only. */
+void segs_holds(struct segs *t, uint8_t bits, uint8_t *ret);
+/* Segments that nothing but a hold of one of these bits keeps. */
+uint32_t segs_count_held(struct segs *t, uint8_t bits);
 /* The table as a slot stores it (PENDING shows as FREE): seg_count entries. */
 void segs_snapshot(struct segs *t, struct seg_disk *table);
-/* LOG segments with no live bytes, no pins, and last_seq < before_seq that
+/* LOG segments with no live bytes, no pins, no holds, and last_seq < before_seq that
  * are none of the nkeep segments in keep: released as of ckpt in one step.
  * Returns how many.  The caller then takes segs_snapshot. */
 uint32_t segs_release_dead(struct segs *t, uint64_t ckpt, uint64_t before_seq,

@@ -30,9 +30,61 @@ uint64_t slot_bytes(const struct super *s)
 	return VARVE_BLOCK + table_room(s->seg_count);
 }
 
+static uint64_t hold_room(const struct super *s)
+{
+	return align_up(s->seg_count, VARVE_BLOCK);
+}
+
+bool slot_can_hold(const struct super *s)
+{
+	return slot_bytes(s) + hold_room(s) <= s->slot_size;
+}
+
 static uint64_t slot_addr(const struct super *sup, unsigned which)
 {
 	return sup->slot_off + which * sup->slot_size;
+}
+
+static void encode_ext(const struct slot *s, struct slot_ext_disk *d)
+{
+	d->holds_len = htole32(s->seg_count);
+	d->holds_crc = htole32(crc32c(0, s->holds, s->seg_count));
+	for (unsigned k = 0; k < SLOT_BACKUPS; k++) {
+		const struct backup_ref *b = &s->backup[k];
+
+		d->backup[k].id = htole64(b->id);
+		d->backup[k].ckpt = htole64(b->ckpt);
+		d->backup[k].op_seq = htole64(b->op_seq);
+		d->backup[k].log_seq = htole64(b->log_seq);
+		d->backup[k].time = (int64_t)htole64((uint64_t)b->time);
+		d->backup[k].pages = htole32(b->pages);
+		d->backup[k].chunks = htole32(b->chunks);
+	}
+}
+
+/* holds: what was read behind the table. */
+static void decode_ext(const struct slot_ext_disk *d, const uint8_t *holds, struct slot *ret)
+{
+	if (le32toh(d->holds_len) != ret->seg_count)
+		return;
+	if (crc32c(0, holds, ret->seg_count) != le32toh(d->holds_crc)) {
+		msg_warn("checkpoint slot %u: the list of what metadata backups need is "
+			 "damaged; they are given up", (unsigned)(ret->seq % 2));
+		return;
+	}
+	for (unsigned k = 0; k < SLOT_BACKUPS; k++) {
+		struct backup_ref *b = &ret->backup[k];
+
+		b->id = le64toh(d->backup[k].id);
+		b->ckpt = le64toh(d->backup[k].ckpt);
+		b->op_seq = le64toh(d->backup[k].op_seq);
+		b->log_seq = le64toh(d->backup[k].log_seq);
+		b->time = (int64_t)le64toh((uint64_t)d->backup[k].time);
+		b->pages = le32toh(d->backup[k].pages);
+		b->chunks = le32toh(d->backup[k].chunks);
+	}
+	ret->holds = xmalloc(ret->seg_count);
+	memcpy(ret->holds, holds, ret->seg_count);
 }
 
 static void encode_header(const struct super *sup, const struct slot *s,
@@ -57,16 +109,20 @@ static void encode_header(const struct super *sup, const struct slot *s,
 	d->inodes = htole64(s->count.inodes);
 	d->data_bytes = htole64(s->count.data_bytes);
 	d->reserved_bytes = htole64(s->count.reserved_bytes);
+	if (s->holds)
+		encode_ext(s, (void *)(d + 1));
 	d->crc = htole32(header_crc(d));
 }
 
 int slot_write(struct dev *d, const struct super *sup, const struct slot *s)
 {
-	uint64_t bytes = slot_bytes(sup);
+	uint64_t bytes = slot_bytes(sup), at = bytes;
 	size_t table = (size_t)s->seg_count * sizeof(struct seg_disk);
 	uint8_t *buf;
 	int err;
 
+	if (s->holds)
+		bytes += hold_room(sup);
 	if (s->seg_count != sup->seg_count || bytes > sup->slot_size)
 		return -VE_SLOT_VALUE;
 	buf = dev_alloc(bytes);
@@ -79,6 +135,8 @@ int slot_write(struct dev *d, const struct super *sup, const struct slot *s)
 		e->sum = htole32(s->table[i].sum);
 		e->stamp = htole32(s->table[i].stamp);
 	}
+	if (s->holds)
+		memcpy(buf + at, s->holds, s->seg_count);
 	encode_header(sup, s, crc32c(0, buf + VARVE_BLOCK, table), (void *)buf);
 	err = dev_write(d, buf, slot_addr(sup, s->seq % 2), (uint32_t)bytes);
 	dev_free(buf);
@@ -145,7 +203,8 @@ static int decode_table(const struct super *sup, const uint8_t *buf,
 
 int slot_read(struct dev *d, const struct super *sup, unsigned which, struct slot *ret)
 {
-	uint64_t bytes = slot_bytes(sup), off = slot_addr(sup, which);
+	uint64_t bytes = slot_bytes(sup), off = slot_addr(sup, which), at = bytes;
+	bool room = slot_can_hold(sup);
 	struct slot s = { 0 };
 	uint32_t table_crc;
 	uint8_t *buf;
@@ -153,6 +212,8 @@ int slot_read(struct dev *d, const struct super *sup, unsigned which, struct slo
 
 	if (which > 1 || bytes > sup->slot_size)
 		return -VE_SLOT_VALUE;
+	if (room)
+		bytes += hold_room(sup);
 	buf = dev_alloc(bytes);
 	err = dev_read(d, buf, off, (uint32_t)bytes);
 	if (!err)
@@ -165,10 +226,13 @@ int slot_read(struct dev *d, const struct super *sup, unsigned which, struct slo
 	if (!err) {
 		s.table = xcalloc(sup->seg_count, sizeof *s.table);
 		err = decode_table(sup, buf + VARVE_BLOCK, s.table);
-		if (err)
+		if (err) {
 			slot_free(&s);
-		else
+		} else {
+			if (room)
+				decode_ext((void *)(buf + sizeof(struct slot_disk)), buf + at, &s);
 			*ret = s;
+		}
 	}
 	dev_free(buf);
 	return err;
@@ -177,7 +241,9 @@ int slot_read(struct dev *d, const struct super *sup, unsigned which, struct slo
 void slot_free(struct slot *s)
 {
 	free(s->table);
+	free(s->holds);
 	s->table = NULL;
+	s->holds = NULL;
 }
 
 void slot_print(const struct slot *s, FILE *out)
@@ -195,4 +261,15 @@ void slot_print(const struct slot *s, FILE *out)
 		"\ninodes %" PRIu64 "\ndata_bytes %" PRIu64 "\nreserved_bytes %" PRIu64
 		"\n", s->count.op_seq, s->count.next_ino, s->count.next_piece,
 		s->count.inodes, s->count.data_bytes, s->count.reserved_bytes);
+	for (unsigned k = 0; k < SLOT_BACKUPS; k++) {
+		const struct backup_ref *b = &s->backup[k];
+
+		if (!b->id)
+			continue;
+		fprintf(out, "backup %u id %016" PRIx64 " of checkpoint %" PRIu64 " op_seq %" PRIu64
+			" log_seq %" PRIu64 " pages %" PRIu32 " chunks %" PRIu32 " time ", k,
+			b->id, b->ckpt, b->op_seq, b->log_seq, b->pages, b->chunks);
+		print_time(b->time, out);
+		fputc('\n', out);
+	}
 }

@@ -33,6 +33,12 @@ struct counters {
 	uint64_t op_seq, next_ino, next_piece, inodes, data_bytes, reserved_bytes;
 };
 
+struct backup_ref {
+	uint64_t id, ckpt, op_seq, log_seq;
+	int64_t time;
+	uint32_t pages, chunks;
+};
+
 struct slot {
 	uint64_t seq, epoch;
 	bool clean;
@@ -42,6 +48,8 @@ struct slot {
 	struct counters count;
 	struct seg_disk *table; /* host order, malloced, seg_count entries */
 	uint32_t seg_count;
+	struct backup_ref backup[SLOT_BACKUPS]; /* id 0: none */
+	uint8_t *holds; /* malloced, seg_count bytes of HOLD_*; NULL: none */
 };
 
 /* Chooses the geometry for a device: segment size (0: by device size, so that
@@ -58,9 +66,12 @@ void super_print(const struct super *s, FILE *out);
 
 /* Bytes one slot takes: header block and table, whole blocks. */
 uint64_t slot_bytes(const struct super *s);
-/* Writes slot s->seq % 2: header and table in one request.  No flush. */
+/* Is there room in a slot for the holds of all segments? */
+bool slot_can_hold(const struct super *s);
+/* Writes slot s->seq % 2: header, table and holds in one request.  No flush. */
 int slot_write(struct dev *d, const struct super *sup, const struct slot *s) VARVE_MUST_CHECK;
-/* Reads and validates slot which (0 or 1). */
+/* Reads and validates slot which (0 or 1).  Damaged holds do not make it
+ * invalid: then it has none, and no backups. */
 int slot_read(struct dev *d, const struct super *sup, unsigned which,
 	      struct slot *ret) VARVE_MUST_CHECK;
 void slot_free(struct slot *s); /* the table */

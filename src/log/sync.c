@@ -85,8 +85,8 @@ void log_seal_open(struct log *l)
 	atomic_fetch_add(&l->bytes, VARVE_BLOCK);
 	l->stats.batches++;
 	l->stats.written_bytes += b->bytes;
-	segs_touch(l->segs, segs_index(l->segs, b->addr),
-		   (uint32_t)(b->time / 1000000000), b->seq);
+	segs_touch_log(l->segs, segs_index(l->segs, b->addr),
+		       (uint32_t)(b->time / 1000000000), b->seq);
 }
 
 /* Records behind the data, header in front.  Nobody else touches b now. */

@@ -27,7 +27,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/msg.h"
-#include "store/vol_int.h"
+#include "store/backup.h"
 
 static void discard_one(void *arg, uint32_t idx)
 {
@@ -119,6 +119,7 @@ static int run_locked(struct vol_ctx *c, bool clean)
 	nkeep = log_held_segments(v->log, keep);
 	segs_release_dead(v->segs, s.seq, s.pos.seq, keep, nkeep);
 	segs_snapshot(v->segs, s.table);
+	bk_slot(v, &s);
 	vol_unlock(v);
 
 	err = write_all(c, &s);
@@ -150,6 +151,7 @@ static int run_locked(struct vol_ctx *c, bool clean)
 	atomic_store(&v->ckpt, s.seq);
 	v->ckpt_op = s.count.op_seq;
 	atomic_store(&v->ckpt_batch, s.pos.seq);
+	bk_ckpt_done(v, &s);
 	v->slot_is_clean = clean;
 	vol_unlock(v);
 	overlay_free(old);
@@ -159,7 +161,7 @@ static int run_locked(struct vol_ctx *c, bool clean)
 	atomic_store(&v->ckpt_time, clock_mono());
 	space_set_reserve(v);
 out:
-	free(s.table);
+	slot_free(&s);
 	return err;
 }
 
@@ -189,7 +191,7 @@ bool ckpt_can_reclaim(struct vol *v)
 	uint32_t hope;
 
 	segs_get_space(v->segs, &s);
-	hope = s.pending + segs_count_dead(v->segs, keep, nkeep);
+	hope = s.pending + segs_count_dead(v->segs, keep, nkeep) + bk_held(v);
 	return hope && hope != atomic_load(&v->fruitless);
 }
 
@@ -271,7 +273,7 @@ static void note_fruit(struct vol *v, uint32_t free_before)
 		atomic_store(&v->fruitless, UINT32_MAX);
 	} else if (atomic_fetch_add(&v->barren, 1) >= 2) {
 		atomic_store(&v->fruitless,
-			     s.pending + segs_count_dead(v->segs, keep, nkeep));
+			     s.pending + segs_count_dead(v->segs, keep, nkeep) + bk_held(v));
 	}
 }
 
@@ -288,6 +290,7 @@ static void tick(struct vol_ctx *c)
 		return;
 	}
 	commit_tick(c);
+	asked |= bk_relieve(v);
 	if (!asked && !ckpt_due(v))
 		return;
 	segs_get_space(v->segs, &s);
@@ -307,8 +310,10 @@ static void tick(struct vol_ctx *c)
 
 void vol_tick(struct vol_ctx *c)
 {
-	if (!c->vol->opts.readonly)
-		tick(c);
+	if (c->vol->opts.readonly)
+		return;
+	tick(c);
+	bk_tick(c);
 }
 
 static void kicked(struct ring_op *op, int res, uint32_t flags)
@@ -339,7 +344,8 @@ static void *ckpt_thread(void *arg)
 	struct vol *v = start->vol;
 	struct vol_ctx *c = NULL;
 	struct ring *r = NULL;
-	int64_t step = MIN(v->opts.commit_ms, v->opts.ckpt_ms);
+	int64_t step = MIN(v->opts.commit_ms, v->opts.ckpt_ms), chunk = 0;
+	bool busy = false;
 	int err = ring_create(64, 0, &r);
 	sigset_t all;
 
@@ -358,9 +364,14 @@ static void *ckpt_thread(void *arg)
 
 	step = MAX(MIN(step / 5, 1000), 10);
 	while (!atomic_load(&v->stop)) {
-		if (ring_run(r, step * 1000000) < 0)
+		if (ring_run(r, (busy ? MIN(step, BK_PAUSE_MS) : step) * 1000000) < 0)
 			break;
 		tick(c);
+		/* The ring is also woken by others; a chunk goes at its own pace. */
+		if (!busy || clock_mono() - chunk >= BK_PAUSE_MS * 1000000ll) {
+			chunk = clock_mono();
+			busy = bk_tick(c);
+		}
 	}
 	/* No operation is left that could wait. */
 	finish_waiters(v, -ECANCELED);

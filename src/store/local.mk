@@ -4,6 +4,8 @@ src_store_libvstore_a_SOURCES = \
 	src/store/apply.c \
 	src/store/apply_data.c \
 	src/store/apply_int.h \
+	src/store/backup.c src/store/backup.h \
+	src/store/bkread.c \
 	src/store/check.c src/store/check.h \
 	src/store/check_data.c \
 	src/store/check_fix.c \

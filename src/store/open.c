@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/msg.h"
-#include "store/vol_int.h"
+#include "store/backup.h"
 
 void vol_opts_default(struct vol_opts *o)
 {
@@ -20,6 +20,7 @@ void vol_opts_default(struct vol_opts *o)
 		.ckpt_bytes = 1ull << 30,
 		.overlay_bytes = 96u << 20,
 		.cache_bytes = 64u << 20,
+		.backup_ms = 3600000,
 	};
 }
 
@@ -50,6 +51,8 @@ int vol_new(struct dev *d, const struct super *sup, const struct vol_opts *o,
 				    MAX(sup->dev_size / 64, 1u << 20));
 	if (!v->opts.cache_bytes)
 		v->opts.cache_bytes = def.cache_bytes;
+	if (!v->opts.backup_ms)
+		v->opts.backup_ms = def.backup_ms;
 
 	/* Writers first: a stream of readers must not starve them. */
 	pthread_rwlockattr_init(&attr);
@@ -59,6 +62,7 @@ int vol_new(struct dev *d, const struct super *sup, const struct vol_opts *o,
 	pthread_mutex_init(&v->ckpt_lock, NULL);
 	pthread_mutex_init(&v->wait_lock, NULL);
 	atomic_store(&v->ckpt_time, clock_mono());
+	v->bk = bk_new(v);
 	*ret = v;
 	return 0;
 }
@@ -67,10 +71,12 @@ void vol_free(struct vol *v)
 {
 	if (!v)
 		return;
+	bk_stop(v);
 	state_free(v->state);
 	pstore_close(v->ps);
 	log_close(v->log);
 	segs_free_table(v->segs);
+	bk_free(v->bk);
 	pthread_rwlock_destroy(&v->lock);
 	pthread_mutex_destroy(&v->ckpt_lock);
 	pthread_mutex_destroy(&v->wait_lock);
@@ -116,6 +122,7 @@ int vol_close(struct vol *v)
 	int err = 0;
 
 	ckpt_thread_stop(v);
+	bk_stop(v);
 	if (v->log && !atomic_load(&v->failed)) {
 		err = ring_create(64, 0, &r);
 		if (!err) {
@@ -262,6 +269,7 @@ int vol_mkfs(struct dev *d, const struct vol_format *f)
 	if (f->label)
 		strncpy(sup.label, f->label, sizeof(sup.label) - 1);
 	sup.created = clock_wall();
+	sup.compat = COMPAT_BACKUP;
 
 	zero = dev_alloc(VARVE_BLOCK);
 	memset(zero, 0, VARVE_BLOCK);

@@ -79,7 +79,8 @@ static uint32_t op_npages(struct page_store *ps, struct ps_image *img)
 	return img->map.pages;
 }
 
-static int read_verified(struct pstore *p, const struct map_ent *e, uint32_t pgno, void *buf)
+static int read_verified(struct pstore *p, const struct map_ent *e, uint32_t pgno, void *buf,
+			 bool keep)
 {
 	int rc = dev_read(p->dev, buf, e->addr, VARVE_BLOCK);
 
@@ -90,11 +91,13 @@ static int read_verified(struct pstore *p, const struct map_ent *e, uint32_t pgn
 			(unsigned long long)e->addr, dev_name(p->dev));
 		return -VE_PAGE_CRC;
 	}
-	pcache_put(p->cache, e->addr, e->crc, buf);
+	if (keep)
+		pcache_put(p->cache, e->addr, e->crc, buf);
 	return 0;
 }
 
-int pstore_read_ent(struct pstore *p, const struct map_ent *e, uint32_t pgno, void *buf)
+static int read_ent(struct pstore *p, const struct map_ent *e, uint32_t pgno, void *buf,
+		    bool keep)
 {
 	int rc;
 
@@ -110,15 +113,28 @@ int pstore_read_ent(struct pstore *p, const struct map_ent *e, uint32_t pgno, vo
 		return -VE_PAGE_MAP;
 	}
 	if ((uintptr_t)buf % VARVE_BLOCK == 0)
-		return read_verified(p, e, pgno, buf);
+		return read_verified(p, e, pgno, buf, keep);
 
 	void *own = dev_alloc(VARVE_BLOCK);
 
-	rc = read_verified(p, e, pgno, own);
+	rc = read_verified(p, e, pgno, own, keep);
 	if (!rc)
 		memcpy(buf, own, VARVE_BLOCK);
 	dev_free(own);
 	return rc;
+}
+
+int pstore_read_ent(struct pstore *p, const struct map_ent *e, uint32_t pgno, void *buf)
+{
+	return read_ent(p, e, pgno, buf, true);
+}
+
+int pstore_read_cold(struct pstore *p, struct ps_image *img, uint32_t pgno, void *buf)
+{
+	struct map_ent e;
+	int rc = pmap_get(p, &img->map, pgno, &e);
+
+	return rc ? rc : read_ent(p, &e, pgno, buf, false);
 }
 
 static int op_read(struct page_store *ps, struct ps_image *img, uint32_t pgno, void *buf)

@@ -48,6 +48,10 @@ void pstore_committed(struct pstore *p, uint64_t ckpt);
 /* The transaction (before or after prepare) is given up. */
 void pstore_abort(struct pstore *p);
 
+/* Reads a page of an image that is not worth a place in the cache. */
+int pstore_read_cold(struct pstore *p, struct ps_image *img, uint32_t pgno,
+		     void *buf) VARVE_MUST_CHECK;
+
 /* Upper bound of new segments that a transaction changing npages pages can
  * need: for the standing reserve (I5). */
 uint32_t pstore_worst_segments(struct pstore *p, uint64_t npages);

@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/msg.h"
-#include "store/vol_int.h"
+#include "store/backup.h"
 
 /* Batches behind a damage that is cut off stay on the device.  A log that goes
  * on with numbers far above theirs can never be taken for their successor. */
@@ -162,6 +162,7 @@ int vol_start(struct vol *v, const struct slot *slot, const struct slot *older)
 		segs_mark_log(v->segs, tail.segs[i]);
 	if (tail.end.next_seg != UINT32_MAX)
 		segs_mark_log(v->segs, tail.end.next_seg);
+	bk_open(v, slot, &tail);
 	err = replay(v, &slot->pos, &tail);
 	space_note_overlay(v);
 	if (err)

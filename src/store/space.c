@@ -82,7 +82,8 @@ void vol_get_space(struct vol *v, struct vol_space *ret)
 
 	segs_get_space(v->segs, &s);
 	if (v->log)
-		dead = segs_count_dead(v->segs, keep, log_held_segments(v->log, keep));
+		dead = segs_count_dead(v->segs, keep, log_held_segments(v->log, keep)) +
+		       segs_count_held(v->segs, HOLD_ALL);
 	memset(ret, 0, sizeof(*ret));
 	ret->total = s.total * size;
 	/* What a checkpoint will give back counts: a writer waits for it. */

@@ -34,6 +34,8 @@ struct vol_opts {
 	bool no_ckpt_thread;   /* tests: only vol_checkpoint() makes checkpoints,
 				* and only vol_tick() runs the commit interval */
 	bool discard;          /* discard freed segments */
+	uint32_t backup_ms;    /* a metadata backup at most this often: 1 h */
+	bool no_backup;        /* none; those that are there are dropped */
 	/* fsck only */
 	bool older_slot;       /* as if the newest slot were damaged */
 	bool cut_damage;       /* a damaged log ends where the damage begins */
@@ -169,6 +171,11 @@ bool vol_is_durable(struct vol *v, uint64_t batch);
 int vol_checkpoint(struct vol_ctx *c) VARVE_MUST_CHECK;
 /* What the checkpoint thread does when its time comes, for tests without it. */
 void vol_tick(struct vol_ctx *c);
+/* Makes a metadata backup of what is there now, with a checkpoint before and one
+ * after, and waits for it.  -EOPNOTSUPP: the volume's format has none. */
+int vol_backup(struct vol_ctx *c) VARVE_MUST_CHECK;
+/* Those that are complete (id not 0). */
+void vol_backups(struct vol *v, struct backup_ref ret[SLOT_BACKUPS]);
 
 /* Marks the volume read-only because of a failure; says so once. */
 void vol_fail(struct vol *v, int err, const char *what);

@@ -62,6 +62,8 @@ struct vol {
 	struct ring_op kick;
 	_Atomic bool kicked, stop, want_ckpt;
 
+	struct bk *bk; /* backup.h */
+
 	/* What recovery found (segs: NULL). */
 	struct tail tail;
 	unsigned slot;
