@@ -21,3 +21,4 @@ include tests/fsck.mk
 include tests/fuzz.mk
 include tests/backup.mk
 include tests/mount.mk
+include tests/crash.mk
