@@ -136,12 +136,12 @@ static int add_mapped(void *arg, const struct extent_row *x)
 {
 	struct mapped *m = arg;
 
-	if (x->piece)
-		m->bytes += MIN(x->off + x->len, m->end) - MAX(x->off, m->off);
+	m->bytes += MIN(x->off + x->len, m->end) - MAX(x->off, m->off);
 	return 0;
 }
 
-/* A full volume takes what replaces data, and nothing else. */
+/* A full volume takes what replaces data or fills promised space, and nothing
+ * else. */
 static int may_grow(struct fs_ctx *c, uint64_t ino, uint64_t off, uint32_t len)
 {
 	struct mapped m = { off, off + len, 0 };

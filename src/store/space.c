@@ -66,12 +66,15 @@ static uint64_t live_cap(const struct segs_space *s, uint64_t size)
 
 bool vol_may_grow(struct vol *v, uint64_t bytes)
 {
+	uint64_t size = segs_size(v->segs), promised = v->count.reserved_bytes;
 	struct segs_space s;
 
-	if (!atomic_load(&v->reclaimer))
-		return true; /* the segments run out by themselves */
 	segs_get_space(v->segs, &s);
-	return s.live_bytes + bytes <= live_cap(&s, segs_size(v->segs));
+	if (atomic_load(&v->reclaimer))
+		return s.live_bytes + promised + bytes <= live_cap(&s, size);
+	/* The segments run out by themselves, but some are spoken for. */
+	return !promised ||
+	       promised + bytes + s.reserve * size <= ((uint64_t)s.free + s.pending) * size;
 }
 
 void vol_get_space(struct vol *v, struct vol_space *ret)
