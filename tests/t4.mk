@@ -7,7 +7,8 @@ T4_TESTS = \
 	tests/t4_fs_attr \
 	tests/t4_fs_xattr \
 	tests/t4_fs_range \
-	tests/t4_fs_threads
+	tests/t4_fs_threads \
+	tests/t4_fs_whole
 check_PROGRAMS += $(T4_TESTS)
 TESTS += $(T4_TESTS)
 T4_UTIL = tests/t4_util.c tests/t4_util.h
@@ -33,6 +34,9 @@ tests_t4_fs_range_LDADD = $(FS_LIBS) $(CHECK_LIBS)
 tests_t4_fs_threads_SOURCES = tests/t4_fs_threads.c $(T4_UTIL)
 tests_t4_fs_threads_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_t4_fs_threads_LDADD = $(FS_LIBS) $(CHECK_LIBS)
+tests_t4_fs_whole_SOURCES = tests/t4_fs_whole.c $(T4_UTIL)
+tests_t4_fs_whole_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_t4_fs_whole_LDADD = $(FS_LIBS) $(CHECK_LIBS)
 
 # Not a test: make tests/bench_fs
 EXTRA_PROGRAMS = tests/bench_fs

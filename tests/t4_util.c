@@ -7,7 +7,7 @@
 const struct fs_cred t4_root = { 0 };
 const struct fs_cred t4_user = { .uid = 1000, .gid = 1000, .umask = 022 };
 
-static void mount_it(struct t4 *t)
+void t4_mount(struct t4 *t)
 {
 	struct vol_opts o;
 
@@ -33,7 +33,7 @@ void t4_start(struct t4 *t, uint64_t size)
 	memset(t, 0, sizeof(*t));
 	ok(dev_mem_new(size, &t->d));
 	ok(vol_mkfs(t->d, &f));
-	mount_it(t);
+	t4_mount(t);
 }
 
 static void say(void *arg, const char *finding)
@@ -69,7 +69,7 @@ void t4_remount(struct t4 *t)
 	leave(t);
 	ok(vol_close(t->v));
 	ring_destroy(t->ring);
-	mount_it(t);
+	t4_mount(t);
 }
 
 void t4_kill(struct t4 *t)
@@ -77,7 +77,7 @@ void t4_kill(struct t4 *t)
 	leave(t);
 	vol_abandon(t->v);
 	ring_destroy(t->ring);
-	mount_it(t);
+	t4_mount(t);
 }
 
 void t4_checkpoint(struct t4 *t)

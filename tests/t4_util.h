@@ -54,6 +54,8 @@ extern const struct fs_cred t4_user; /* 1000:1000, umask 022 */
 #define ok(expr) gives(0, expr)
 
 void t4_start(struct t4 *t, uint64_t size);
+/* Opens t->d, which nobody has open. */
+void t4_mount(struct t4 *t);
 /* Checks the volume (vol_verify must find nothing), closes it. */
 void t4_stop(struct t4 *t);
 /* Ends without looking, after a failure that was wanted. */

@@ -139,9 +139,9 @@ static void setattr_rec(const struct inode_row *row, const struct fs_setattr *a,
 	}
 }
 
-static int setattr_locked(struct fs_ctx *c, const struct fs_cred *cr,
-			  const struct inode_row *row, const struct fs_setattr *a,
-			  uint64_t *ret_batch)
+static int setattr_parts(struct fs_ctx *c, const struct fs_cred *cr,
+			 const struct inode_row *row, const struct fs_setattr *a,
+			 uint64_t *ret_batch)
 {
 	bool chown = (a->valid & (FSA_UID | FSA_GID)) && !S_ISDIR(row->mode);
 	bool kill = (a->valid & FSA_KILL) || chown;
@@ -171,6 +171,24 @@ static int setattr_locked(struct fs_ctx *c, const struct fs_cred *cr,
 	if (!rec.setattr.mask)
 		return 0;
 	return commit_locked(c, cr, &rec, SEG_USER, ret_batch);
+}
+
+/* May take several records (capabilities, size, ACL, the rest): one operation all
+ * the same. */
+static int setattr_locked(struct fs_ctx *c, const struct fs_cred *cr,
+			  const struct inode_row *row, const struct fs_setattr *a,
+			  uint64_t *ret_batch)
+{
+	bool shrinks = (a->valid & FSA_SIZE) && a->size < row->size;
+	/* Only an ACL is longer than a few hundred bytes. */
+	size_t room = (a->valid & FSA_MODE) && (a->valid & ~FSA_MODE) ? REC_MAX : 1024;
+	int err = vol_group_begin(c->vc, room, shrinks ? SEG_CLEANING : SEG_USER);
+
+	if (err)
+		return err;
+	err = setattr_parts(c, cr, row, a, ret_batch);
+	vol_group_end(c->vc);
+	return err;
 }
 
 int fs_setattr(struct fs_ctx *c, const struct fs_cred *cr, uint64_t ino,

@@ -286,29 +286,31 @@ int log_rec_begin(struct log *l, struct ring *r, size_t size, enum seg_class cls
 	return err;
 }
 
-uint64_t log_rec_end(struct log *l, struct ring *r, const struct rec *rec)
+size_t log_rec_room(const struct log *l)
+{
+	return l->rec_batch->rec_room;
+}
+
+uint64_t log_rec_put(struct log *l, const struct rec *rec)
 {
 	struct lbatch *b = l->rec_batch;
 	uint32_t size = (uint32_t)rec_size(rec);
-	uint64_t seq = b->seq;
 
 	if (size > b->rec_room)
 		msg_panic("record of %u bytes in room for %u", size, b->rec_room);
-	/* The batch is not finished before rec_room is given up. */
+	/* The batch is not finished before the room is given up. */
 	rec_encode(rec, b->recs + b->rec_len);
 	pthread_mutex_lock(&l->mutex);
 	b->rec_len += size;
-	b->rec_room = 0;
+	b->rec_room -= size;
 	b->nrecs++;
-	l->rec_batch = NULL;
 	l->stats.records++;
 	atomic_fetch_add(&l->next_op, 1);
 	atomic_fetch_add(&l->bytes, size);
 	if (b->state == BS_OPEN && atomic_load(&l->oldest) == 0)
 		atomic_store(&l->oldest, clock_mono());
-	fill_done(l, r, b);
 	pthread_mutex_unlock(&l->mutex);
-	return seq;
+	return b->seq;
 }
 
 void log_rec_cancel(struct log *l, struct ring *r)
@@ -321,6 +323,14 @@ void log_rec_cancel(struct log *l, struct ring *r)
 	l->rec_batch = NULL;
 	fill_done(l, r, b);
 	pthread_mutex_unlock(&l->mutex);
+}
+
+uint64_t log_rec_end(struct log *l, struct ring *r, const struct rec *rec)
+{
+	uint64_t seq = log_rec_put(l, rec);
+
+	log_rec_cancel(l, r);
+	return seq;
 }
 
 /* --- asking --- */

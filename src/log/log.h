@@ -86,8 +86,13 @@ int log_rec_begin(struct log *l, struct ring *r, size_t size,
 		  enum seg_class cls, uint64_t *ret_op) VARVE_MUST_CHECK;
 /* Appends it (cannot fail); returns the batch it is in. */
 uint64_t log_rec_end(struct log *l, struct ring *r, const struct rec *rec);
-/* Gives the room back instead. */
+/* Gives the room, or what is left of it, back instead. */
 void log_rec_cancel(struct log *l, struct ring *r);
+/* Appends one of several that share the room, and so the batch: they survive a
+ * crash together or not at all.  The first has *ret_op, each next one more;
+ * log_rec_cancel() after the last. */
+uint64_t log_rec_put(struct log *l, const struct rec *rec);
+size_t log_rec_room(const struct log *l);
 
 /* --- order --- */
 /* Seals the open batch if it has anything in it.  Returns the newest sealed

@@ -245,19 +245,30 @@ static void commit_tick(struct vol_ctx *c)
 	log_sync(v->log, c->ring, log_seal(v->log, c->ring), &q->w);
 }
 
-static void finish_waiters(struct vol *v, int err)
+/* Those that asked before this checkpoint froze; later ones want the next. */
+static struct log_waiter *take_waiters(struct vol *v)
 {
-	struct log_waiter *w, *next;
+	struct log_waiter *w;
 
 	pthread_mutex_lock(&v->wait_lock);
 	w = v->ckpt_waiters;
 	v->ckpt_waiters = NULL;
 	pthread_mutex_unlock(&v->wait_lock);
+	return w;
+}
+
+static void finish_waiters(struct log_waiter *w, int err)
+{
+	struct log_waiter *next;
+
 	for (; w; w = next) {
 		next = w->next;
 		ring_post(w->ring, &w->op, err);
 	}
 }
+
+/* So many checkpoints in a row for which there was no room: give up. */
+#define NOSPACE_MAX 8u
 
 /* Notes a checkpoint that freed nothing, so that nobody waits for the next one
  * in vain. */
@@ -277,34 +288,48 @@ static void note_fruit(struct vol *v, uint32_t free_before)
 	}
 }
 
+/* Operations wait for checkpoints, so a failure that stays must not: out of
+ * space may pass, but not while it stops everybody. */
+static void ckpt_failed(struct vol *v, int err)
+{
+	msg_err("%s: checkpoint failed: %s", dev_name(v->dev), err_str(err));
+	atomic_store(&v->ckpt_time, clock_mono());
+	note_fruit(v, UINT32_MAX);
+	if (vol_readonly(v))
+		return;
+	if (err != -ENOSPC || (++v->nospace >= NOSPACE_MAX && vol_overlay_full(v)))
+		vol_fail(v, err, "no checkpoint can be made");
+}
+
 static void tick(struct vol_ctx *c)
 {
 	struct vol *v = c->vol;
 	bool asked = atomic_exchange(&v->want_ckpt, false);
+	struct log_waiter *waiters;
 	struct segs_space s;
 	int err = 0;
 
+	/* Also when no more changes are accepted: those that were are kept. */
+	if (!log_is_dead(v->log))
+		commit_tick(c);
 	if (vol_readonly(v)) {
-		finish_waiters(v, -VE_READONLY);
+		finish_waiters(take_waiters(v), -VE_READONLY);
 		vol_wake_admitted(v);
 		return;
 	}
-	commit_tick(c);
 	asked |= bk_relieve(v);
 	if (!asked && !ckpt_due(v))
 		return;
+	waiters = take_waiters(v);
 	segs_get_space(v->segs, &s);
 	err = ckpt_run(c, false);
 	if (err) {
-		msg_err("%s: checkpoint failed: %s", dev_name(v->dev), err_str(err));
-		/* Do not spin on a failure that stays. */
-		atomic_store(&v->ckpt_time, clock_mono());
-		if (err != -ENOSPC && !vol_readonly(v))
-			vol_fail(v, err, "no checkpoint can be made");
+		ckpt_failed(v, err);
 	} else {
+		v->nospace = 0;
 		note_fruit(v, s.free);
 	}
-	finish_waiters(v, err);
+	finish_waiters(waiters, err);
 	vol_wake_admitted(v);
 }
 
@@ -364,8 +389,11 @@ static void *ckpt_thread(void *arg)
 
 	step = MAX(MIN(step / 5, 1000), 10);
 	while (!atomic_load(&v->stop)) {
-		if (ring_run(r, (busy ? MIN(step, BK_PAUSE_MS) : step) * 1000000) < 0)
+		err = ring_run(r, (busy ? MIN(step, BK_PAUSE_MS) : step) * 1000000);
+		if (err < 0) {
+			vol_fail(v, err, "the checkpoint thread's ring failed");
 			break;
+		}
 		tick(c);
 		/* The ring is also woken by others; a chunk goes at its own pace. */
 		if (!busy || clock_mono() - chunk >= BK_PAUSE_MS * 1000000ll) {
@@ -374,7 +402,7 @@ static void *ckpt_thread(void *arg)
 		}
 	}
 	/* No operation is left that could wait. */
-	finish_waiters(v, -ECANCELED);
+	finish_waiters(take_waiters(v), -ECANCELED);
 	vol_ctx_close(c);
 	return NULL;
 }

@@ -96,32 +96,61 @@ struct dev *vol_dev(struct vol *v)
 	return v->dev;
 }
 
-int vol_commit(struct vol_ctx *c, struct rec *rec, enum seg_class cls, uint64_t *ret_batch)
+static int rec_begin(struct vol_ctx *c, size_t size, enum seg_class cls, uint64_t *ret_op)
 {
 	struct vol *v = c->vol;
-	uint64_t op, batch;
 	int err;
 
 	if (vol_readonly(v))
 		return -VE_READONLY;
+	err = log_rec_begin(v->log, c->ring, size, cls, ret_op);
+	if (err == -VE_LOG_DEAD)
+		vol_fail(v, err, "the log cannot be written");
+	return err;
+}
+
+int vol_group_begin(struct vol_ctx *c, size_t room, enum seg_class cls)
+{
+	uint64_t op;
+	int err = rec_begin(c, room, cls, &op);
+
+	c->group = !err;
+	return err;
+}
+
+void vol_group_end(struct vol_ctx *c)
+{
+	if (c->group)
+		log_rec_cancel(c->vol->log, c->ring);
+	c->group = false;
+}
+
+int vol_commit(struct vol_ctx *c, struct rec *rec, enum seg_class cls, uint64_t *ret_batch)
+{
+	struct vol *v = c->vol;
+	uint64_t op, batch;
+	int err = 0;
+
 	if (!rec->time)
 		rec->time = vol_now(v);
-	err = log_rec_begin(v->log, c->ring, rec_size(rec), cls, &op);
-	if (err) {
-		if (err == -VE_LOG_DEAD)
-			vol_fail(v, err, "the log cannot be written");
+	if (c->group && rec_size(rec) > log_rec_room(v->log))
+		vol_group_end(c);
+	if (c->group)
+		op = log_next_op(v->log);
+	else
+		err = rec_begin(c, rec_size(rec), cls, &op);
+	if (err)
 		return err;
-	}
 	err = apply_record(v, c->rd, rec, op);
-	if (err) {
-		log_rec_cancel(v->log, c->ring);
-		return err;
+	if (!err) {
+		space_note_overlay(v);
+		batch = log_rec_put(v->log, rec);
+		if (ret_batch)
+			*ret_batch = batch;
 	}
-	space_note_overlay(v);
-	batch = log_rec_end(v->log, c->ring, rec);
-	if (ret_batch)
-		*ret_batch = batch;
-	return 0;
+	if (!c->group)
+		log_rec_cancel(v->log, c->ring);
+	return err;
 }
 
 uint32_t vol_data_fit(struct vol_ctx *c, uint32_t len)
@@ -233,7 +262,7 @@ static bool space_short(struct vol *v, bool *ret_ckpt)
 	return *ret_ckpt || compactor_helps(v);
 }
 
-static bool overlay_full(struct vol *v)
+bool vol_overlay_full(struct vol *v)
 {
 	return atomic_load_explicit(&v->overlay_bytes, memory_order_relaxed) >=
 	       2 * v->opts.overlay_bytes;
@@ -246,10 +275,10 @@ bool vol_admit(struct vol_ctx *c, struct log_waiter *w)
 
 	if (vol_readonly(v))
 		return true; /* the operation sees the error */
-	if (v->has_thread && (overlay_full(v) || space_short(v, &ckpt))) {
+	if (v->has_thread && (vol_overlay_full(v) || space_short(v, &ckpt))) {
 		wait_on(v, &v->admit_waiters, w, c->ring);
 		/* Only now: whoever makes the space then finds the waiter. */
-		if (ckpt || overlay_full(v)) {
+		if (ckpt || vol_overlay_full(v)) {
 			atomic_store(&v->want_ckpt, true);
 			ckpt_kick(v);
 		} else if (!compactor_helps(v)) {

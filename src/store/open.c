@@ -115,30 +115,40 @@ int vol_open(struct dev *d, const struct vol_opts *o, struct vol **ret)
 	return 0;
 }
 
-int vol_close(struct vol *v)
+/* The last checkpoint; after a failure of anything but the log, at least what was
+ * acknowledged goes there, for replay. */
+static int close_clean(struct vol *v)
 {
+	bool failed = atomic_load(&v->failed);
 	struct vol_ctx *c;
 	struct ring *r;
+	int err;
+
+	if (failed && log_is_dead(v->log))
+		return -VE_READONLY;
+	err = ring_create(64, 0, &r);
+	if (err)
+		return err;
+	err = vol_ctx_open(v, r, &c);
+	if (!err) {
+		err = failed ? vol_sync_wait(c, 0) : ckpt_run(c, true);
+		vol_ctx_close(c);
+	}
+	ring_destroy(r);
+	return failed && !err ? -VE_READONLY : err;
+}
+
+int vol_close(struct vol *v)
+{
 	int err = 0;
 
 	ckpt_thread_stop(v);
 	bk_stop(v);
-	if (v->log && !atomic_load(&v->failed)) {
-		err = ring_create(64, 0, &r);
-		if (!err) {
-			err = vol_ctx_open(v, r, &c);
-			if (!err) {
-				err = ckpt_run(c, true);
-				vol_ctx_close(c);
-			}
-			ring_destroy(r);
-		}
-		if (err)
-			msg_err("%s: closing checkpoint failed: %s; the log will be replayed",
-				dev_name(v->dev), err_str(err));
-	} else if (v->log) {
-		err = -VE_READONLY;
-	}
+	if (v->log)
+		err = close_clean(v);
+	if (err && err != -VE_READONLY)
+		msg_err("%s: closing checkpoint failed: %s; the log will be replayed",
+			dev_name(v->dev), err_str(err));
 	vol_free(v);
 	return err;
 }

@@ -117,6 +117,21 @@ static void keep_segment(struct segs *segs, uint32_t idx)
 		segs_mark_log(segs, idx);
 }
 
+/* What the log went on in was free, so it is not the page store's, nor kept for
+ * the other slot: a forged chain would overwrite those. */
+static int claim_tail(struct segs *segs, const struct tail *t)
+{
+	struct seg_info info;
+
+	for (uint32_t i = 0; i < t->nsegs; i++) {
+		segs_get(segs, t->segs[i], &info);
+		if (info.state == SEG_META || info.state == SEG_PENDING)
+			return -VE_LOG_DAMAGE;
+		segs_mark_log(segs, t->segs[i]);
+	}
+	return 0;
+}
+
 int vol_start(struct vol *v, const struct slot *slot, const struct slot *older)
 {
 	struct tail tail = { 0 };
@@ -158,12 +173,11 @@ int vol_start(struct vol *v, const struct slot *slot, const struct slot *older)
 			 "what it held had not been synced, or it was damaged since",
 			 dev_name(v->dev), (unsigned long long)tail.torn_addr);
 	}
-	for (uint32_t i = 0; i < tail.nsegs; i++)
-		segs_mark_log(v->segs, tail.segs[i]);
-	if (tail.end.next_seg != UINT32_MAX)
-		segs_mark_log(v->segs, tail.end.next_seg);
-	bk_open(v, slot, &tail);
-	err = replay(v, &slot->pos, &tail);
+	err = claim_tail(v->segs, &tail);
+	if (!err) {
+		bk_open(v, slot, &tail);
+		err = replay(v, &slot->pos, &tail);
+	}
 	space_note_overlay(v);
 	if (err)
 		goto out;

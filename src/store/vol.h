@@ -73,6 +73,7 @@ struct vol_ctx {
 	struct ring_op rest;
 	bool rest_posted; /* under the volume's wait_lock */
 	struct vol_ctx *next;
+	bool group; /* between vol_group_begin and _end */
 };
 /* r: the thread's ring, borrowed. */
 int vol_ctx_open(struct vol *v, struct ring *r, struct vol_ctx **ret) VARVE_MUST_CHECK;
@@ -101,6 +102,12 @@ int64_t vol_now(struct vol *v);
  * operation durable.  cls: SEG_USER, or SEG_CLEANING for what frees space. */
 int vol_commit(struct vol_ctx *c, struct rec *rec, enum seg_class cls,
 	       uint64_t *ret_batch) VARVE_MUST_CHECK;
+
+/* The commits until vol_group_end() survive a crash together or not at all, as
+ * far as their records take at most room (<= REC_MAX) bytes.  The exclusive lock is
+ * held all the while. */
+int vol_group_begin(struct vol_ctx *c, size_t room, enum seg_class cls) VARVE_MUST_CHECK;
+void vol_group_end(struct vol_ctx *c);
 
 /* True: one operation may go ahead.  False: w->fn runs (on the context's ring)
  * when it is worth asking again: the log's buffers are full or the overlay is

@@ -61,6 +61,7 @@ struct vol {
 	struct ring *thread_ring;
 	struct ring_op kick;
 	_Atomic bool kicked, stop, want_ckpt;
+	unsigned nospace; /* checkpoints in a row that found no room */
 
 	struct bk *bk; /* backup.h */
 
@@ -86,6 +87,8 @@ int ckpt_thread_start(struct vol *v) VARVE_MUST_CHECK;
 void ckpt_thread_stop(struct vol *v);
 void ckpt_kick(struct vol *v);
 bool ckpt_can_reclaim(struct vol *v);
+/* Operations wait until a checkpoint has taken the overlay (commit.c). */
+bool vol_overlay_full(struct vol *v);
 
 /* space.c */
 /* After the overlay has changed; the exclusive lock is held. */
