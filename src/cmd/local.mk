@@ -22,3 +22,10 @@ varve_LDADD = $(CORE_LIBS)
 sbin_PROGRAMS += fsck.varve
 fsck_varve_SOURCES = src/cmd/fsck.c
 fsck_varve_LDADD = src/fuse/libvfuse.a $(CORE_LIBS)
+
+# mount(8) and umount(8) look for helpers by the type that findmnt shows.
+install-exec-hook:
+	cd $(DESTDIR)$(sbindir) && $(LN_S) -f mount.varve mount.fuse.varve && \
+		$(LN_S) -f umount.varve umount.fuse.varve
+uninstall-hook:
+	cd $(DESTDIR)$(sbindir) && rm -f mount.fuse.varve umount.fuse.varve

@@ -35,7 +35,7 @@ struct uring_intake {
 	struct entry *entries;
 	char *mem;
 	unsigned nentries, in_kernel;
-	bool ended;
+	bool refused;
 };
 
 /* How many queues the kernel has: one per CPU that could ever be. */
@@ -103,11 +103,16 @@ static void fetched(struct ring_op *op, int res, uint32_t flags)
 		return;
 	}
 	/* a connection that ends says so to every entry */
-	if (!in->ended && res != -ENOTCONN && res != -ECONNABORTED && res != -ECANCELED &&
-	    res != -ENODEV)
-		msg_err("FUSE over io_uring: %s", strerror(-res));
-	in->ended = true;
-	loop_gone(fr);
+	if (res == -ENOTCONN || res == -ECONNABORTED || res == -ECANCELED || res == -ENODEV) {
+		loop_gone(fr);
+		return;
+	}
+	/* refused: the kernel goes back to /dev/fuse by itself, and so do we */
+	if (!in->refused)
+		msg_warn("FUSE over io_uring: %s; using /dev/fuse", strerror(-res));
+	in->refused = true;
+	if (!fr->intake && intake_dev.start(fr))
+		loop_gone(fr);
 }
 
 static void uring_reply(struct freq *q, size_t len)

@@ -162,20 +162,20 @@ fail:
 /* --- rings --- */
 
 /* Each ring reads on a descriptor of its own, with its own list of requests
- * being answered. */
+ * being answered; where /dev/fuse cannot be opened (fusermount3 did it for us),
+ * they share one. */
 static int clone_fd(int fd)
 {
 	uint32_t master = (uint32_t)fd;
 	int clone = open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 
-	if (clone < 0)
-		return -errno;
-	if (ioctl(clone, FUSE_DEV_IOC_CLONE, &master) < 0) {
-		int err = -errno;
-
+	if (clone >= 0 && ioctl(clone, FUSE_DEV_IOC_CLONE, &master) == 0)
+		return clone;
+	if (clone >= 0)
 		close(clone);
-		return err;
-	}
+	clone = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (clone < 0 || fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK))
+		return -errno;
 	return clone;
 }
 
