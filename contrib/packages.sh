@@ -6,7 +6,7 @@
 # What the build needs, and what only the tests and the demonstration use.
 build_packages="gcc libc6-dev make autoconf automake pkg-config
 	libfuse3-dev liburing-dev libsqlite3-dev libzstd-dev fuse3"
-test_packages="check acl attr e2fsprogs rsync util-linux"
+test_packages="check acl attr e2fsprogs rsync util-linux git strace sqlite3 libcap2-bin"
 
 if [ "$(id -u)" = 0 ]; then
 	as_root=
