@@ -12,9 +12,15 @@ tests_t5_model_SOURCES = tests/t5_model.c \
 tests_t5_model_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/model
 tests_t5_model_LDADD = $(FS_LIBS)
 
-.PHONY: check-long check-model-long
+EXTRA_DIST += tests/mutations/run
+EXTRA_DIST += $(wildcard $(srcdir)/tests/mutations/*.patch)
+
+.PHONY: check-long check-mutations check-model-long
 # A million random operations, thousands of power cuts, all of ACE's short
 # sequences: about an hour.
 check-model-long: tests/t5_model
 	tests/t5_model --long
 check-long: check-model-long
+# Faults planted one by one: each must be noticed.
+check-mutations:
+	$(top_srcdir)/tests/mutations/run

@@ -8,6 +8,7 @@
  *   t5_model --crash --seed N --ops M [--cut C --image I]   and power cuts
  *   t5_model --ace K/N | --ace-one LENGTH:NUMBER  all short sequences
  *   t5_model --stress --seed N --ops M            threads
+ *   t5_model --first                              as without, until one fails
  *   t5_model --long                               make check-long */
 #include <inttypes.h>
 #include <stdio.h>
@@ -31,7 +32,7 @@ struct job {
 
 static uint64_t trace_from;
 static uint64_t only_cut = UINT64_MAX, only_image;
-static bool verbose;
+static bool verbose, first;
 
 static void hush(enum msg_level level, const char *line)
 {
@@ -154,7 +155,7 @@ static int all(const struct job *j, size_t n, const char *self)
 {
 	unsigned failed = 0;
 
-	for (size_t k = 0; k < n; k++)
+	for (size_t k = 0; k < n && !(first && failed); k++)
 		failed += !run_apart(&j[k], self);
 	printf("%u%%: Checks: %zu, Failures: %u, Errors: 0\n",
 	       (unsigned)((n - failed) * 100 / n), n, failed);
@@ -252,7 +253,8 @@ int main(int argc, char **argv)
 	only_cut = number(argc, argv, "--cut", UINT64_MAX);
 	only_image = number(argc, argv, "--image", 0);
 	msg_set_hook(hush);
-	if (argc == 1)
+	first = has(argc, argv, "--first");
+	if (argc == 1 || first)
 		return check(argv[0]);
 	if (has(argc, argv, "--long"))
 		return check_long(argv[0]);

@@ -230,7 +230,8 @@ bool crash_random(struct crash *k, uint64_t seed, uint64_t n)
 	struct dev *dev;
 	struct run r;
 	bool ok;
-	int err = dev_crash_new(CRASH_DEV_SIZE, &dev);
+	bool churn = seed % 2 == 0;
+	int err = dev_crash_new(churn ? CHURN_DEV_SIZE : CRASH_DEV_SIZE, &dev);
 
 	if (!err)
 		err = run_open(&r, dev, seed);
@@ -249,6 +250,11 @@ bool crash_random(struct crash *k, uint64_t seed, uint64_t n)
 	r.g.inodes = 40;
 	r.g.bytes = 2u << 20;
 	r.g.max_write = 200000;
+	if (churn) {
+		r.g.churn = true;
+		r.g.bytes = 1u << 20;
+		r.g.control = 8;
+	}
 	ok = run_random(&r, n) && crash_cuts(k, &r, 0);
 	if (!ok)
 		run_report(&r, stderr);

@@ -26,12 +26,14 @@ struct crash {
 };
 
 #define CRASH_DEV_SIZE (40ull << 20)
+/* Little more than the smallest volume: what dies is soon written over. */
+#define CHURN_DEV_SIZE (24ull << 20)
 
 void crash_init(struct crash *k, uint64_t seed);
 void crash_free(struct crash *k);
 /* All chosen cuts of a run that has come to its end; false: r->why. */
 bool crash_cuts(struct crash *k, struct run *r, unsigned depth);
-/* A random run of n steps and its cuts.  False: it has been reported. */
+/* A random run of n steps and its cuts; even seeds churn.  False: it has been reported. */
 bool crash_random(struct crash *k, uint64_t seed, uint64_t n);
 
 /* --- ace.c --- */

@@ -125,6 +125,8 @@ static void name_in(struct gen *g, const struct model *m, uint64_t dir, bool the
 
 static uint64_t any_len(struct gen *g)
 {
+	if (g->churn && one_in(g, 2))
+		return 20000 + below(g, g->max_write);
 	switch (below(g, 12)) {
 	case 0: return 1 + below(g, 10);
 	case 1: return 4096;
@@ -384,6 +386,8 @@ static enum op_kind any_kind(struct gen *g, bool crowded)
 	};
 	unsigned sum = 0, at;
 
+	if (g->churn && one_in(g, 3))
+		return OP_WRITE;
 	if (crowded && one_in(g, 3))
 		return one_in(g, 3) ? OP_RMDIR : OP_UNLINK;
 	for (unsigned k = 0; k < OP_FIRST_CONTROL; k++)
@@ -399,6 +403,8 @@ static enum op_kind any_kind(struct gen *g, bool crowded)
 
 static enum op_kind any_control(struct gen *g)
 {
+	if (g->churn && one_in(g, 2))
+		return OP_CHECKPOINT;
 	switch (below(g, g->remounts ? 14 : 8)) {
 	case 0: case 1: return OP_SYNC;
 	case 2: return g->remounts ? OP_TICK : OP_SYNC;

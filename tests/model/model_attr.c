@@ -116,6 +116,8 @@ int model_opened(struct model *m, uint64_t ino, int flags)
 
 	if (!i)
 		return -ENOENT;
+	if (acc != O_RDONLY && S_ISDIR(i->mode))
+		return -EISDIR;
 	if (acc != O_RDONLY && (i->flags & INODE_IMMUTABLE))
 		return -EPERM;
 	if (i->flags & INODE_APPEND) {
