@@ -29,5 +29,6 @@ src_store_libvstore_a_SOURCES = \
 	src/store/space.c \
 	src/store/undo.c src/store/undo.h \
 	src/store/verify.c src/store/verify.h \
+	src/store/verify_data.c src/store/verify_int.h \
 	src/store/vol.h \
 	src/store/vol_int.h
