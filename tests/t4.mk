@@ -44,3 +44,11 @@ tests_bench_fs_SOURCES = tests/bench_fs.c $(T4_UTIL)
 tests_bench_fs_CFLAGS = $(AM_CFLAGS) -DT4_PLAIN
 tests_bench_fs_LDADD = $(FS_LIBS)
 endif
+
+if HAVE_CHECK
+check_PROGRAMS += tests/t4_fs_sync
+TESTS += tests/t4_fs_sync
+tests_t4_fs_sync_SOURCES = tests/t4_fs_sync.c $(T4_UTIL)
+tests_t4_fs_sync_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_t4_fs_sync_LDADD = $(FS_LIBS) $(CHECK_LIBS)
+endif

@@ -7,6 +7,14 @@
 const struct fs_cred t4_root = { 0 };
 const struct fs_cred t4_user = { .uid = 1000, .gid = 1000, .umask = 022 };
 
+static void mount_with(struct t4 *t, const struct vol_opts *o)
+{
+	ok(ring_create(256, 0, &t->ring));
+	ok(vol_open(t->d, o, &t->v));
+	ok(fs_open_volume(t->v, &t->o, &t->fs));
+	ok(fs_ctx_open(t->fs, t->ring, &t->c));
+}
+
 void t4_mount(struct t4 *t)
 {
 	struct vol_opts o;
@@ -14,10 +22,7 @@ void t4_mount(struct t4 *t)
 	vol_opts_default(&o);
 	o.no_ckpt_thread = true;
 	o.threads = 1;
-	ok(ring_create(256, 0, &t->ring));
-	ok(vol_open(t->d, &o, &t->v));
-	ok(fs_open_volume(t->v, &t->o, &t->fs));
-	ok(fs_ctx_open(t->fs, t->ring, &t->c));
+	mount_with(t, &o);
 }
 
 static void leave(struct t4 *t)
@@ -26,14 +31,29 @@ static void leave(struct t4 *t)
 	fs_close_volume(t->fs);
 }
 
-void t4_start(struct t4 *t, uint64_t size)
+void t4_start_on(struct t4 *t, struct dev *d)
 {
 	struct vol_format f = { .root_mode = 0755 };
 
 	memset(t, 0, sizeof(*t));
-	ok(dev_mem_new(size, &t->d));
-	ok(vol_mkfs(t->d, &f));
+	t->d = d;
+	ok(vol_mkfs(d, &f));
 	t4_mount(t);
+}
+
+void t4_start(struct t4 *t, uint64_t size)
+{
+	struct dev *d;
+
+	ok(dev_mem_new(size, &d));
+	t4_start_on(t, d);
+}
+
+void t4_mount_with(struct t4 *t, struct dev *d, const struct vol_opts *o)
+{
+	memset(t, 0, sizeof(*t));
+	t->d = d;
+	mount_with(t, o);
 }
 
 static void say(void *arg, const char *finding)

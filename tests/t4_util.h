@@ -56,6 +56,10 @@ extern const struct fs_cred t4_user; /* 1000:1000, umask 022 */
 void t4_start(struct t4 *t, uint64_t size);
 /* Opens t->d, which nobody has open. */
 void t4_mount(struct t4 *t);
+/* The same on a device of the caller's choice, which t4_stop closes. */
+void t4_start_on(struct t4 *t, struct dev *d);
+/* Opens what is on d, with options. */
+void t4_mount_with(struct t4 *t, struct dev *d, const struct vol_opts *o);
 /* Checks the volume (vol_verify must find nothing), closes it. */
 void t4_stop(struct t4 *t);
 /* Ends without looking, after a failure that was wanted. */
