@@ -18,6 +18,7 @@
 #include "base/msg.h"
 #include "fuse/mnt.h"
 #include "store/check.h"
+#include "store/rebuild.h"
 #include "store/undo.h"
 
 /* As in fsck(8): bits. */
@@ -28,13 +29,16 @@ enum { OK = 0, CORRECTED = 1, UNCORRECTED = 4, FAILED = 8, USAGE = 16, CANCELLED
 
 static const char usage[] =
 	"usage: fsck.varve [OPTION...] DEVICE\n"
+	"       fsck.varve --rebuild [-f] [-z FILE] DEVICE\n"
 	"       fsck.varve --undo FILE [-f] DEVICE\n"
 	"  -n         check only, write nothing (the default)\n"
 	"  -p, -a     preen: repair what is safe, without questions\n"
 	"  -y         repair all that can be repaired\n"
 	"  -f         check even if the volume was closed cleanly\n"
 	"  --data     read all data and compare checksums (implies -f)\n"
-	"  -z FILE    undo file of -y (\"none\": no undo file)\n"
+	"  --rebuild  the metadata is lost: restore it from a backup in the log, or\n"
+	"             salvage what the log says; -f: even if nothing is wrong with it\n"
+	"  -z FILE    undo file of -y and --rebuild (\"none\": no undo file)\n"
 	"  --undo FILE  take a repair back; -f: even if the volume has changed since\n"
 	"  -C FD      progress to this descriptor, for programs (0: to the terminal)\n"
 	"  -v, -V     verbose, version\n";
@@ -43,7 +47,7 @@ struct args {
 	const char *device, *undo_file, *undo;
 	struct check_opts o;
 	int modes;
-	bool verbose;
+	bool verbose, rebuild;
 	int progress_fd; /* -1: none */
 };
 
@@ -249,17 +253,104 @@ static int check(struct args *a, struct dev *d)
 		status |= CORRECTED;
 	if (r.left) {
 		status |= UNCORRECTED;
-		if (a->o.mode != CHECK_REPAIR)
+		if (r.lost)
+			printf("%s: fsck.varve --rebuild gets back what backups and log have\n",
+			       a->device);
+		else if (a->o.mode != CHECK_REPAIR)
 			printf("%s: fsck.varve -y repairs what can be repaired\n", a->device);
 	}
 	return status;
+}
+
+/* --- rebuilding --- */
+
+static bool metadata_is_whole(const struct args *a, struct dev *d, struct show *s)
+{
+	struct check_opts o = { .mode = CHECK_ONLY, .force = true, .progress = progress, .arg = s };
+	struct check_result r;
+
+	return !check_volume(d, &o, &r) && !r.found;
+}
+
+static void print_rebuilt(const struct args *a, const struct rebuild_result *r)
+{
+	if (r->from_backup)
+		printf("%s: metadata restored from the backup at operation %" PRIu64 ", %" PRIu64
+		       " batches of log replayed since then\n", a->device, r->backup_op,
+		       r->batches);
+	else
+		printf("%s: metadata salvaged from %" PRIu64 " batches of log\n", a->device,
+		       r->batches);
+	printf("%s: %" PRIu64 " inodes, ", a->device, r->count.inodes);
+	print_count(stdout, r->count.data_bytes, true);
+	printf(" of data, up to operation %" PRIu64 "; %u corrections\n", r->op_seq, r->repaired);
+	if (r->missing || r->skipped)
+		printf("%s: %" PRIu64 " operations are missing, %" PRIu64 " could not be applied\n",
+		       a->device, r->missing, r->skipped);
+	if (!r->from_backup || r->missing)
+		printf("%s: fsck.varve --data tells what data is damaged\n", a->device);
+}
+
+/* Onto d, with what is overwritten in an undo file. */
+static int rebuild_with_undo(struct args *a, struct dev *d, const struct rebuild_opts *o,
+			     struct rebuild_result *r)
+{
+	struct super sup;
+	struct undo *u;
+	int err, err2;
+
+	if (!a->o.undo_path)
+		return rebuild_volume(d, o, r);
+	err = super_read(d, &sup, NULL);
+	if (err)
+		return err;
+	err = undo_create(a->o.undo_path, d, &sup, &u);
+	if (err) {
+		msg_err("undo file %s: %s", a->o.undo_path, err_str(err));
+		return err;
+	}
+	err = rebuild_volume(undo_dev(u), o, r);
+	if (undo_bytes(u))
+		printf("%s: what was overwritten is in %s\n", a->device, a->o.undo_path);
+	err2 = undo_finish(u);
+	undo_close(u);
+	return err ? err : err2;
+}
+
+static int rebuild(struct args *a, struct dev *d)
+{
+	struct show s = { .a = a, .tty = isatty(STDERR_FILENO) && isatty(STDOUT_FILENO) };
+	struct rebuild_opts o = { .say = say, .progress = progress, .arg = &s };
+	struct rebuild_result r;
+	char path[4096];
+	int err;
+
+	if (!a->o.force && metadata_is_whole(a, d, &s)) {
+		clear_line(&s);
+		msg_err("%s: the metadata is whole; -f rebuilds it all the same", a->device);
+		return FAILED;
+	}
+	if (choose_undo(a, path, sizeof(path)))
+		return FAILED;
+	if (!a->o.undo_path && !a->o.force) {
+		msg_err("%s: rebuilding without an undo file needs -f", a->device);
+		return USAGE;
+	}
+	err = rebuild_with_undo(a, d, &o, &r);
+	clear_line(&s);
+	if (err) {
+		msg_err("%s: %s", a->device, err == -ECANCELED ? "cancelled" : err_str(err));
+		return err == -ECANCELED ? CANCELLED : FAILED;
+	}
+	print_rebuilt(a, &r);
+	return CORRECTED | (r.missing || r.skipped || r.left ? UNCORRECTED : 0);
 }
 
 /* A volume that is mounted is refused at once; one that is just being unmounted
  * is worth waiting for. */
 static int open_device(const struct args *a, struct dev **ret)
 {
-	bool write = a->undo || a->o.mode != CHECK_ONLY;
+	bool write = a->undo || a->rebuild || a->o.mode != CHECK_ONLY;
 	char *real = realpath(a->device, NULL), *where, *why = NULL;
 	int err;
 
@@ -309,6 +400,10 @@ static bool one_option(struct args *a, int c)
 	case 'U':
 		a->undo = optarg;
 		return true;
+	case 'R':
+		a->rebuild = true;
+		a->modes++;
+		return true;
 	case 'v':
 		a->verbose = true;
 		return true;
@@ -324,6 +419,7 @@ int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{ "data", no_argument, NULL, 'D' },
+		{ "rebuild", no_argument, NULL, 'R' },
 		{ "undo", required_argument, NULL, 'U' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
@@ -358,7 +454,10 @@ int main(int argc, char **argv)
 	sigaction(SIGTERM, &sa, NULL);
 	if (open_device(&a, &d))
 		return FAILED;
-	status = a.undo ? take_back(&a, d) : check(&a, d);
+	if (a.undo)
+		status = take_back(&a, d);
+	else
+		status = a.rebuild ? rebuild(&a, d) : check(&a, d);
 	dev_close(d);
 	return status;
 }

@@ -85,17 +85,28 @@ void scan_pos(const struct scan *s, struct log_pos *ret)
 	*ret = s->pos;
 }
 
-void scan_segment(struct dev *d, const struct super *sup, uint32_t idx, bool at_start,
+void scan_segment(struct dev *d, const struct super *sup, uint32_t idx,
 		  void (*fn)(void *arg, const struct batch *b), void *arg)
 {
 	uint64_t addr = super_seg_addr(sup, idx);
 	struct batch_buf buf;
-	struct batch b;
 
 	batch_buf_init(&buf);
-	if (!at_start)
-		batch_search(d, sup, addr, addr + sup->seg_size, &buf, fn, arg);
-	else if (batch_load(d, sup, addr, &buf, &b, NULL) > 0)
+	batch_search(d, sup, addr, addr + sup->seg_size, &buf, fn, arg);
+	batch_buf_free(&buf);
+}
+
+int scan_batch_at(struct dev *d, const struct super *sup, uint64_t addr,
+		  void (*fn)(void *arg, const struct batch *b), void *arg)
+{
+	struct batch_buf buf;
+	struct batch b;
+	int r;
+
+	batch_buf_init(&buf);
+	r = batch_load(d, sup, addr, &buf, &b, NULL);
+	if (r > 0)
 		fn(arg, &b);
 	batch_buf_free(&buf);
+	return r;
 }

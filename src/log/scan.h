@@ -41,10 +41,13 @@ int scan_next(struct scan *s, struct batch *ret) VARVE_MUST_CHECK;
 /* Where the batch after the last one returned would be. */
 void scan_pos(const struct scan *s, struct log_pos *ret);
 
-/* Calls fn for every valid batch in segment idx, wherever in it they start; at_start:
- * only for the one right at its start.  What cannot be read is passed over. */
-void scan_segment(struct dev *d, const struct super *sup, uint32_t idx, bool at_start,
+/* Outside any chain, for salvage.  Calls fn for every valid batch in segment idx,
+ * wherever in it they start; what cannot be read is passed over. */
+void scan_segment(struct dev *d, const struct super *sup, uint32_t idx,
 		  void (*fn)(void *arg, const struct batch *b), void *arg);
+/* The batch at addr: 1, and fn has been called; 0: there is none. */
+int scan_batch_at(struct dev *d, const struct super *sup, uint64_t addr,
+		  void (*fn)(void *arg, const struct batch *b), void *arg) VARVE_MUST_CHECK;
 
 /* Iterates the records of a batch.  sums: VARVE_PIECE_SUMS entries. */
 struct rec_iter {

@@ -481,11 +481,13 @@ int check_volume(struct dev *d, const struct check_opts *o, struct check_result 
 		err = check_slots(&k);
 		if (err == -VE_NO_SLOT) {
 			ret->left = ret->found;
+			ret->lost = true;
 			err = 0;
 		} else if (!err) {
 			err = check_and_repair(&k);
 		}
 	}
+	ret->lost |= k.hopeless;
 	close_readonly(&k);
 	ret->fixed = ret->found > ret->left ? ret->found - ret->left : 0;
 	ring_destroy(k.ring);

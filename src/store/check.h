@@ -51,6 +51,7 @@ struct check_result {
 	unsigned fixed;  /* of which repaired */
 	unsigned left;   /* of which there still are */
 	bool skipped;    /* clean: not looked at any further */
+	bool lost;       /* no checkpoint is whole: rebuild.h may help */
 	bool undo_made;
 	struct super sup;
 	struct verify_counts count;

@@ -25,7 +25,10 @@ src_store_libvstore_a_SOURCES = \
 	src/store/pstore_int.h \
 	src/store/pwq.c \
 	src/store/read.c \
+	src/store/rebuild.c src/store/rebuild.h \
+	src/store/rebuild_int.h \
 	src/store/recover.c \
+	src/store/salvage.c \
 	src/store/space.c \
 	src/store/undo.c src/store/undo.h \
 	src/store/verify.c src/store/verify.h \

@@ -46,7 +46,7 @@ static int replay_batch(struct vol *v, struct reader *rd, const struct batch *b)
 	return r;
 }
 
-static int replay(struct vol *v, const struct log_pos *from, const struct tail *tail)
+int vol_replay(struct vol *v, const struct log_pos *from, const struct tail *tail)
 {
 	struct reader *rd = reader_new(v->state);
 	int64_t began = clock_mono(), told = began;
@@ -176,7 +176,7 @@ int vol_start(struct vol *v, const struct slot *slot, const struct slot *older)
 	err = claim_tail(v->segs, &tail);
 	if (!err) {
 		bk_open(v, slot, &tail);
-		err = replay(v, &slot->pos, &tail);
+		err = vol_replay(v, &slot->pos, &tail);
 	}
 	space_note_overlay(v);
 	if (err)

@@ -79,6 +79,8 @@ int apply_record(struct vol *v, struct reader *rd, const struct rec *rec,
 
 /* recover.c */
 int vol_recover(struct vol *v) VARVE_MUST_CHECK;
+/* The tail's batches from a position on; the state is that position's. */
+int vol_replay(struct vol *v, const struct log_pos *from, const struct tail *tail) VARVE_MUST_CHECK;
 int vol_start(struct vol *v, const struct slot *slot, const struct slot *older) VARVE_MUST_CHECK;
 
 /* ckpt.c */
