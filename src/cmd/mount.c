@@ -190,7 +190,7 @@ static int serve(struct opts *o)
 		msg_info("%s mounted on %s (%s)", o->device, o->dir, s.intake->name);
 	} else {
 		msg_err("%s: cannot start: %s", o->device, err_str(err));
-		umount2(o->dir, MNT_DETACH);
+		session_detach(&s);
 	}
 	if (session_run(&s) || err)
 		err = EXIT_SYSTEM;

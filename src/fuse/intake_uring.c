@@ -176,6 +176,7 @@ static int uring_start(struct fring *fr)
 			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 		if (in->mem == MAP_FAILED)
 			return -ENOMEM;
+		madvise(in->mem, (size_t)in->nentries * ENTRY_BYTES, MADV_HUGEPAGE);
 	}
 	for (unsigned qid = fr->id; qid < ncpus; qid += nrings) {
 		for (unsigned i = 0; i < depth; i++, n++) {

@@ -279,7 +279,7 @@ static void join_rings(struct session *s, int64_t patience)
 
 /* The kernel may send us DESTROY while umount2() waits, so another process
  * makes the call. */
-static pid_t detach(const struct session *s)
+pid_t session_detach(const struct session *s)
 {
 	pid_t pid = fork();
 
@@ -309,7 +309,7 @@ static void got_signal(struct session *s, int sigfd, int64_t *deadline, pid_t *c
 	}
 	msg_info("signal %u: detaching %s", si.ssi_signo, s->opts->dir);
 	*deadline = clock_mono() + s->opts->stop_timeout * SEC;
-	*child = detach(s);
+	*child = session_detach(s);
 }
 
 static int timeout_ms(int64_t deadline)

@@ -90,6 +90,8 @@ int session_start(struct session *s) VARVE_MUST_CHECK;
  * the last checkpoint. */
 int session_run(struct session *s) VARVE_MUST_CHECK;
 
+/* Unmounts lazily, in a process of its own: its number, or negative. */
+pid_t session_detach(const struct session *s);
 /* Closes whatever is open of fs, volume and device. */
 int session_close_volume(struct session *s) VARVE_MUST_CHECK;
 /* Rings that session_start() will start. */
