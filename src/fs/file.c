@@ -226,13 +226,6 @@ int fs_write(struct fs_ctx *c, const struct fs_cred *cr, uint64_t ino, const voi
 	return err;
 }
 
-static void sync_done(struct ring_op *op, int res, uint32_t flags)
-{
-	struct log_waiter *w = container_of(op, struct log_waiter, op);
-
-	w->fn(w, res);
-}
-
 void fs_sync(struct fs_ctx *c, uint64_t ino, struct log_waiter *w)
 {
 	struct node_info ni;
@@ -248,8 +241,7 @@ void fs_sync(struct fs_ctx *c, uint64_t ino, struct log_waiter *w)
 		return;
 	}
 	w->ring = c->vc->ring;
-	w->op.fn = sync_done;
-	ring_ready(w->ring, &w->op, 0);
+	log_waiter_ready(w, w->ring, 0);
 }
 
 int fs_sync_wait(struct fs_ctx *c, uint64_t ino)

@@ -236,7 +236,8 @@ static void *gc_thread(void *arg)
 	while (!atomic_load(&g->stop)) {
 		int64_t wait = 1000000000;
 
-		if (!vol_readonly(g->v) && below_soft(g)) {
+		/* Writers that wait for us are woken by work(). */
+		if (!vol_readonly(g->v) && (below_soft(g) || is_low(g))) {
 			work(g);
 			wait = atomic_load(&g->hopeless) ? 1000000000 : pause_ns(g);
 		}

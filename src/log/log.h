@@ -53,6 +53,8 @@ struct log_waiter {
 	uint64_t seq;
 	struct log_waiter *next;
 };
+/* Runs w->fn(w, err) on w->ring, later.  r: the calling thread's, or NULL. */
+void log_waiter_ready(struct log_waiter *w, struct ring *r, int err);
 /* True: one operation of this thread may go ahead (at most VARVE_PIECE_MAX of
  * data and one record).  False: w->fn runs once it is worth trying again. */
 bool log_admit(struct log *l, struct ring *r, struct log_waiter *w);

@@ -127,9 +127,7 @@ bool log_has_content(const struct log *l);
 /* The operations that wait for buffers, if there are enough again. */
 struct log_waiter *admits_due(struct log *l);
 
-/* Run w->fn(w, err) on w's ring, later.  r: the calling thread's, or NULL.  No
- * mutex needed. */
-void waiter_ready(struct log_waiter *w, struct ring *r, int err);
+/* log_waiter_ready() for each; no mutex needed. */
 void waiters_ready(struct log_waiter *list, struct ring *r, int err);
 
 #endif

@@ -19,7 +19,7 @@ static void waiter_run(struct ring_op *op, int res, uint32_t flags)
 	w->fn(w, res);
 }
 
-void waiter_ready(struct log_waiter *w, struct ring *r, int err)
+void log_waiter_ready(struct log_waiter *w, struct ring *r, int err)
 {
 	w->op.fn = waiter_run;
 	if (r && w->ring == r)
@@ -33,7 +33,7 @@ void waiters_ready(struct log_waiter *list, struct ring *r, int err)
 	while (list) {
 		struct log_waiter *next = list->next; /* list may be gone after */
 
-		waiter_ready(list, r, err);
+		log_waiter_ready(list, r, err);
 		list = next;
 	}
 }
@@ -309,7 +309,7 @@ void log_sync(struct log *l, struct ring *r, uint64_t seq, struct log_waiter *w)
 	}
 	pthread_mutex_unlock(&l->mutex);
 	if (w)
-		waiter_ready(w, r, err);
+		log_waiter_ready(w, r, err);
 }
 
 void log_mark(struct log *l, struct ring *r, struct log_pos *ret)

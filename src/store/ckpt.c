@@ -123,19 +123,14 @@ static int run_locked(struct vol_ctx *c, bool clean)
 	vol_unlock(v);
 
 	err = write_all(c, &s);
-	if (err) {
-		pstore_abort(v->ps);
-		vol_wrlock(v);
-		state_unfreeze(v->state);
-		space_note_overlay(v);
-		vol_unlock(v);
-		goto out;
+	if (!err) {
+		err = slot_write(v->dev, &v->sup, &s);
+		if (!err)
+			err = dev_flush(v->dev);
+		if (err)
+			vol_fail(v, err, "the checkpoint slot cannot be written");
 	}
-	err = slot_write(v->dev, &v->sup, &s);
-	if (!err)
-		err = dev_flush(v->dev);
 	if (err) {
-		vol_fail(v, err, "the checkpoint slot cannot be written");
 		pstore_abort(v->ps);
 		vol_wrlock(v);
 		state_unfreeze(v->state);
@@ -183,16 +178,22 @@ int ckpt_run(struct vol_ctx *c, bool clean)
 	return err;
 }
 
-bool ckpt_can_reclaim(struct vol *v)
+/* Segments that the next checkpoints, or giving up a backup, may give back. */
+static uint32_t hope(struct vol *v)
 {
 	uint32_t keep[4];
 	unsigned nkeep = log_held_segments(v->log, keep);
 	struct segs_space s;
-	uint32_t hope;
 
 	segs_get_space(v->segs, &s);
-	hope = s.pending + segs_count_dead(v->segs, keep, nkeep) + bk_held(v);
-	return hope && hope != atomic_load(&v->fruitless);
+	return s.pending + segs_count_dead(v->segs, keep, nkeep) + bk_held(v);
+}
+
+bool ckpt_can_reclaim(struct vol *v)
+{
+	uint32_t n = hope(v);
+
+	return n && n != atomic_load(&v->fruitless);
 }
 
 /* --- the thread --- */
@@ -263,7 +264,7 @@ static void finish_waiters(struct log_waiter *w, int err)
 
 	for (; w; w = next) {
 		next = w->next;
-		ring_post(w->ring, &w->op, err);
+		log_waiter_ready(w, NULL, err);
 	}
 }
 
@@ -274,8 +275,6 @@ static void finish_waiters(struct log_waiter *w, int err)
  * in vain. */
 static void note_fruit(struct vol *v, uint32_t free_before)
 {
-	uint32_t keep[4];
-	unsigned nkeep = log_held_segments(v->log, keep);
 	struct segs_space s;
 
 	segs_get_space(v->segs, &s);
@@ -283,8 +282,7 @@ static void note_fruit(struct vol *v, uint32_t free_before)
 		atomic_store(&v->barren, 0);
 		atomic_store(&v->fruitless, UINT32_MAX);
 	} else if (atomic_fetch_add(&v->barren, 1) >= 2) {
-		atomic_store(&v->fruitless,
-			     s.pending + segs_count_dead(v->segs, keep, nkeep) + bk_held(v));
+		atomic_store(&v->fruitless, hope(v));
 	}
 }
 
@@ -294,7 +292,7 @@ static void ckpt_failed(struct vol *v, int err)
 {
 	msg_err("%s: checkpoint failed: %s", dev_name(v->dev), err_str(err));
 	atomic_store(&v->ckpt_time, clock_mono());
-	note_fruit(v, UINT32_MAX);
+	atomic_store(&v->fruitless, hope(v));
 	if (vol_readonly(v))
 		return;
 	if (err != -ENOSPC || (++v->nospace >= NOSPACE_MAX && vol_overlay_full(v)))
@@ -385,7 +383,7 @@ static void *ckpt_thread(void *arg)
 	pthread_cond_signal(&start->cond);
 	pthread_mutex_unlock(&start->lock);
 	if (err)
-		return NULL;
+		return NULL; /* ckpt_thread_start() frees the ring */
 
 	step = MAX(MIN(step / 5, 1000), 10);
 	while (!atomic_load(&v->stop)) {
@@ -422,10 +420,13 @@ int ckpt_thread_start(struct vol *v)
 			pthread_cond_wait(&s.cond, &s.lock);
 		pthread_mutex_unlock(&s.lock);
 		err = s.err;
-		if (err)
+		if (err) {
 			pthread_join(v->thread, NULL);
-		else
+			ring_destroy(v->thread_ring);
+			v->thread_ring = NULL;
+		} else {
 			v->has_thread = true;
+		}
 	}
 	pthread_cond_destroy(&s.cond);
 	pthread_mutex_destroy(&s.lock);

@@ -188,18 +188,10 @@ void vol_data_done(struct vol_ctx *c, struct vol_data *data)
 
 /* --- admission --- */
 
-static void admit_run(struct ring_op *op, int res, uint32_t flags)
-{
-	struct log_waiter *w = container_of(op, struct log_waiter, op);
-
-	w->fn(w, res);
-}
-
 static void wait_on(struct vol *v, struct log_waiter **list, struct log_waiter *w,
 		    struct ring *r)
 {
 	w->ring = r;
-	w->op.fn = admit_run;
 	pthread_mutex_lock(&v->wait_lock);
 	w->next = *list;
 	*list = w;
@@ -221,7 +213,7 @@ void vol_wake_admitted(struct vol *v)
 	}
 	for (w = back; w; w = next) {
 		next = w->next;
-		ring_post(w->ring, &w->op, 0);
+		log_waiter_ready(w, NULL, 0);
 	}
 }
 
@@ -319,13 +311,6 @@ int vol_admit_system(struct vol_ctx *c)
 
 /* --- durability --- */
 
-static void sync_now(struct ring_op *op, int res, uint32_t flags)
-{
-	struct log_waiter *w = container_of(op, struct log_waiter, op);
-
-	w->fn(w, res);
-}
-
 void vol_sync(struct vol_ctx *c, uint64_t batch, struct log_waiter *w)
 {
 	struct vol *v = c->vol;
@@ -333,8 +318,8 @@ void vol_sync(struct vol_ctx *c, uint64_t batch, struct log_waiter *w)
 	if (v->log && !batch)
 		batch = log_seal(v->log, c->ring);
 	if (!v->log || (!log_is_dead(v->log) && log_durable_seq(v->log) >= batch)) {
-		w->op.fn = sync_now;
-		ring_ready(c->ring, &w->op, 0);
+		w->ring = c->ring;
+		log_waiter_ready(w, c->ring, 0);
 		return;
 	}
 	log_sync(v->log, c->ring, batch, w);
