@@ -30,7 +30,7 @@ static uint64_t seed, rnd;
 
 static void setup(void)
 {
-	char name[4];
+	char name[16];
 
 	t4_start(&t, 256 * MIB);
 	memset(m, 0, sizeof(m));

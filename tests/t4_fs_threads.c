@@ -174,7 +174,7 @@ START_TEST(threads_in_the_same_directories_leave_a_consistent_volume)
 	struct reader *rd;
 	struct fs_attr a;
 	struct dev *d;
-	char name[8];
+	char name[16];
 
 	ok(dev_mem_new(256 * MIB, &d));
 	ok(vol_mkfs(d, &f));

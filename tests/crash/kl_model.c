@@ -81,7 +81,7 @@ static struct kfile *file_new(void)
 	struct kfile *f = calloc(1, sizeof(*f));
 
 	if (f)
-		f->data = malloc(FILE_MAX);
+		f->data = calloc(1, FILE_MAX);
 	if (!f || !f->data)
 		abort();
 	f->hash = khash(f->data, 0, 0);
