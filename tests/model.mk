@@ -10,7 +10,7 @@ tests_t5_model_SOURCES = tests/t5_model.c \
 	tests/model/run.c tests/model/run.h tests/model/recover.c tests/model/cursor.c \
 	tests/model/crash.c tests/model/crash.h tests/model/ace.c tests/model/stress.c
 tests_t5_model_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/model
-tests_t5_model_LDADD = $(FS_LIBS)
+tests_t5_model_LDADD = src/fs/libvfs.a src/gc/libvgc.a $(STORE_LIBS)
 
 EXTRA_DIST += tests/mutations/run
 EXTRA_DIST += $(wildcard $(srcdir)/tests/mutations/*.patch)

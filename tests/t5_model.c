@@ -49,7 +49,7 @@ static bool random_run(const struct job *j, const char *replay)
 	int err = dev_mem_new(size, &dev);
 
 	if (!err)
-		err = run_open(&r, dev, j->seed);
+		err = run_open(&r, dev, j->seed, j->seed % 2);
 	r.replay = replay;
 	r.trace_from = trace_from;
 	if (err)
@@ -60,14 +60,18 @@ static bool random_run(const struct job *j, const char *replay)
 	if (!ok)
 		run_report(&r, stderr);
 	printf("seed %" PRIu64 ": %" PRIu64 " operations (%" PRIu64 " with those of %" PRIu64
-	       " whole comparisons), %" PRIu64 " kills, %" PRIu64 " remounts: %s\n", j->seed,
-	       r.main_op, r.n, r.checks, r.kills, r.remounts, ok ? "ok" : "FAILED");
+	       " whole comparisons), %" PRIu64 " kills, %" PRIu64 " remounts, ", j->seed, r.main_op,
+	       r.n, r.checks, r.kills, r.remounts);
+	if (ok) {
+		run_unmount(&r);
+		ok = !r.failed;
+		if (!ok)
+			run_report(&r, stderr);
+	}
+	printf("%" PRIu64 " pieces moved: %s\n", r.s.gone.moved_pieces, ok ? "ok" : "FAILED");
 	if (!ok)
 		_exit(1); /* a broken volume is not worth closing */
 	run_close(&r);
-	ok = !r.failed;
-	if (!ok)
-		run_report(&r, stderr);
 	dev_close(dev);
 	return ok;
 }
@@ -88,8 +92,8 @@ static bool crash_run(const struct job *j, const char *replay)
 	}
 	ok = crash_random(&k, j->seed, j->ops);
 	printf("crash seed %" PRIu64 ": %" PRIu64 " operations, %" PRIu64 " power cuts, %" PRIu64
-	       " of them with a second life cut again: %s\n", j->seed, j->ops, k.cuts,
-	       k.nested, ok ? "ok" : "FAILED");
+	       " of them with a second life cut again, %" PRIu64 " pieces moved: %s\n", j->seed,
+	       j->ops, k.cuts, k.nested, k.moved, ok ? "ok" : "FAILED");
 	if (!ok)
 		_exit(1);
 	crash_free(&k);

@@ -291,7 +291,7 @@ static bool get_start(bool in_db, struct start *ret)
 	struct run r;
 
 	if (!s->dev) {
-		if (dev_mem_new(ACE_DEV_SIZE, &dev) || run_open(&r, dev, 1) ||
+		if (dev_mem_new(ACE_DEV_SIZE, &dev) || run_open(&r, dev, 1, false) ||
 		    !build(&r, in_db) || dev_mem_copy(dev, &s->dev)) {
 			run_report(&r, stderr);
 			return false;

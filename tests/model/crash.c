@@ -97,6 +97,7 @@ static bool nest(struct crash *k, struct run *x, unsigned depth)
 	gen_init(&x->g, rng_next(&k->rng));
 	x->g.wall = wall;
 	x->g.control = 5;
+	x->g.compacts = x->s.compacts;
 	x->g.remounts = false;
 	x->check_every = 0;
 	ok = run_random(x, 5 + rng_below(&k->rng, 25));
@@ -169,6 +170,8 @@ static bool one_image(struct crash *k, struct run *r, size_t cut, uint64_t seed,
 		image = rec;
 	}
 	k->t.dev = image;
+	k->t.compacts = r->s.compacts && recording;
+	k->t.vo.no_backup = r->s.vo.no_backup;
 	run_scratch(&x, &k->t, NULL, r->g.wall);
 	x.slot_time = sut_slot_time(&x.s);
 	x.trace_from = k->only ? 1 : 0;
@@ -234,7 +237,7 @@ bool crash_random(struct crash *k, uint64_t seed, uint64_t n)
 	int err = dev_crash_new(churn ? CHURN_DEV_SIZE : CRASH_DEV_SIZE, &dev);
 
 	if (!err)
-		err = run_open(&r, dev, seed);
+		err = run_open(&r, dev, seed, churn || seed % 3 == 0);
 	r.replay = k->replay;
 	if (err) {
 		run_fail(&r, "mkfs and mount: %s", err_str(err));
@@ -258,6 +261,8 @@ bool crash_random(struct crash *k, uint64_t seed, uint64_t n)
 	ok = run_random(&r, n) && crash_cuts(k, &r, 0);
 	if (!ok)
 		run_report(&r, stderr);
+	run_unmount(&r);
+	k->moved += r.s.gone.moved_pieces;
 	run_close(&r);
 	dev_close(dev);
 	return ok;

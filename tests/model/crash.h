@@ -11,7 +11,7 @@
 struct crash {
 	struct rng rng;
 	struct sut t;           /* for the recovered images; mounted one by one */
-	uint64_t cuts, nested, opened; /* done */
+	uint64_t cuts, nested, opened, moved; /* done */
 	unsigned cuts_per_run;  /* 0: every one */
 	unsigned images_per_cut;
 	unsigned nest_one_in;   /* recover on a recording device and cut that; 0: never */

@@ -403,6 +403,8 @@ static enum op_kind any_kind(struct gen *g, bool crowded)
 
 static enum op_kind any_control(struct gen *g)
 {
+	if (g->compacts && one_in(g, 3))
+		return one_in(g, 12) ? OP_BACKUP : OP_COMPACT;
 	if (g->churn && one_in(g, 2))
 		return OP_CHECKPOINT;
 	switch (below(g, g->remounts ? 14 : 8)) {
@@ -454,6 +456,9 @@ static void fill(struct gen *g, const struct model *m, struct op *op)
 		op->flags = one_in(g, 2);
 		op->keep = op->flags && one_in(g, 2);
 		break;
+	case OP_COMPACT:
+		op->len = one_in(g, 3) ? 100000 : 1u << 30;
+		break;
 	case OP_READLINK:
 		op->ino = pick(g, m, LNK);
 		break;
@@ -498,7 +503,7 @@ static bool useless(const struct op *op)
 		return false;
 	case OP_CLONE:
 		return !op->ino || !op->dir2;
-	case OP_STATFS: case OP_SYNC: case OP_TICK: case OP_CHECKPOINT:
+	case OP_STATFS: case OP_SYNC: case OP_TICK: case OP_CHECKPOINT: case OP_COMPACT: case OP_BACKUP:
 	case OP_REMOUNT: case OP_KILL: case OP_ROMOUNT:
 		return false;
 	default:

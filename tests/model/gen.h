@@ -14,6 +14,7 @@ struct gen {
 	uint64_t max_write; /* longest write */
 	unsigned control;   /* one in so many is a sync, remount, ...; 0: none */
 	bool remounts;      /* REMOUNT, KILL, ROMOUNT among them */
+	bool compacts;      /* COMPACT among them */
 	bool churn;         /* long writes and many checkpoints: space is reused */
 	bool shrink;        /* the volume is full: rather delete */
 	int64_t wall;

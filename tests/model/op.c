@@ -361,6 +361,10 @@ void op_model(struct model *m, const struct op *op, struct result *ret)
 		if (m->n != before)
 			model_now(m);
 		break;
+	case OP_COMPACT: case OP_BACKUP: /* keep: it was an operation */
+		if (op->keep)
+			model_now(m);
+		break;
 	case OP_CURSOR: /* only the beginning counts */
 		model_accessed(m, op->ino);
 		break;

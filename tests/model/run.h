@@ -71,9 +71,10 @@ struct run {
 void run_clock_set(int64_t t);
 
 /* Formats dev and mounts it. */
-int run_open(struct run *r, struct dev *dev, uint64_t seed) VARVE_MUST_CHECK;
+int run_open(struct run *r, struct dev *dev, uint64_t seed, bool compacts) VARVE_MUST_CHECK;
 /* A run without generator on an image, with a model of its own. */
 void run_scratch(struct run *r, const struct sut *s, struct model *m, int64_t wall);
+void run_unmount(struct run *r);
 void run_close(struct run *r); /* unmounts and frees, whatever state it is in */
 
 /* One step on both sides, compared.  False: they differ (r->why says it). */

@@ -82,7 +82,7 @@ bool stress_run(uint64_t seed, unsigned threads, uint64_t n, const char *replay)
 	struct sut s;
 	char *text = NULL;
 	bool ok = true;
-	int err = dev_mem_new(1ull << 30, &dev);
+	int err = dev_mem_new(256ull << 20, &dev);
 
 	sut_init(&s, dev);
 	s.vo.no_ckpt_thread = false;
@@ -90,6 +90,11 @@ bool stress_run(uint64_t seed, unsigned threads, uint64_t n, const char *replay)
 	s.vo.ckpt_ms = 50;
 	s.vo.commit_ms = 10;
 	s.vo.overlay_bytes = 256u << 10;
+	s.vo.no_backup = false;
+	s.vo.backup_ms = 500;
+	s.compacts = true;
+	s.go.no_thread = false;
+	s.go.soft_percent = 95;
 	if (!err)
 		err = sut_mkfs(&s);
 	if (!err)

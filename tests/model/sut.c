@@ -23,6 +23,8 @@ void sut_init(struct sut *s, struct dev *dev)
 	vol_opts_default(&s->vo);
 	s->vo.no_ckpt_thread = true;
 	s->vo.threads = 1;
+	s->vo.no_backup = true;
+	s->go.no_thread = true;
 	s->vo.cache_bytes = 4u << 20;
 	s->buf = dev_alloc(VARVE_PIECE_MAX);
 	if (ring_create(256, 0, &s->ring))
@@ -52,8 +54,12 @@ int sut_open_vol(struct sut *s, bool readonly)
 
 int sut_open_fs(struct sut *s)
 {
-	int err = fs_open_volume(s->vol, &s->fo, &s->fs);
+	int err = 0;
 
+	if (s->compacts && !s->vo.readonly)
+		err = gc_start(s->vol, &s->go, &s->gc);
+	if (!err)
+		err = fs_open_volume(s->vol, &s->fo, &s->fs);
 	if (err)
 		return err;
 	return fs_ctx_open(s->fs, s->ring, &s->ctx);
@@ -73,6 +79,15 @@ static void leave_fs(struct sut *s)
 	if (s->fs)
 		fs_close_volume(s->fs);
 	s->fs = NULL;
+	if (s->gc) {
+		struct gc_stats st;
+
+		gc_get_stats(s->gc, &st);
+		s->gone.moved_pieces += st.moved_pieces;
+		s->gone.victims += st.victims;
+	}
+	gc_stop(s->gc);
+	s->gc = NULL;
 }
 
 int sut_unmount(struct sut *s)
@@ -337,6 +352,16 @@ static int statfs_sane(struct sut *s)
 	       f.blocks * VARVE_BLOCK <= dev_size(s->dev) ? 0 : -EILSEQ;
 }
 
+/* It has a ring of its own, and would wait there for what ours completes. */
+static int compact(struct sut *s, uint64_t most)
+{
+	int r = fs_sync_wait(s->ctx, 0);
+
+	if (!r && s->gc)
+		r = gc_pass(s->gc, most);
+	return r < 0 ? r : 0;
+}
+
 static int other_op(struct sut *s, const struct op *op, struct result *ret)
 {
 	struct fs_ctx *c = s->ctx;
@@ -401,6 +426,10 @@ static int other_op(struct sut *s, const struct op *op, struct result *ret)
 	case OP_TICK:
 		vol_tick(fs_vol_ctx(c));
 		return 0;
+	case OP_COMPACT:
+		return compact(s, op->len);
+	case OP_BACKUP:
+		return vol_backup(fs_vol_ctx(c));
 	case OP_CHECKPOINT:
 		return vol_checkpoint(fs_vol_ctx(c));
 	default:

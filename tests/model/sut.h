@@ -5,6 +5,7 @@
 #define VARVE_TESTS_SUT_H
 
 #include "dev/devsim.h"
+#include "gc/gc.h"
 #include "op.h"
 
 struct sut {
@@ -12,7 +13,11 @@ struct sut {
 	struct ring *ring;
 	struct vol_opts vo;
 	struct fs_opts fo;
+	struct gc_opts go;
+	bool compacts;   /* mount with a compactor */
 	struct vol *vol;
+	struct gc *gc;
+	struct gc_stats gone; /* of compactors that have been stopped */
 	struct fs *fs;
 	struct fs_ctx *ctx;
 	void *buf;       /* aligned, VARVE_PIECE_MAX */
