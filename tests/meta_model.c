@@ -487,6 +487,9 @@ static void fill_piece(struct meta_model *m, struct piece_row *p)
 	p->stored = below(m, 2) ? p->len : (uint32_t)meta_random(&m->rnd);
 	p->enc = (uint8_t)below(m, 256);
 	p->refs = (uint32_t)meta_random(&m->rnd);
+	p->live = (uint32_t)meta_random(&m->rnd);
+	p->ino = any63(m);
+	p->off = any63(m);
 	p->nsums = (uint32_t)below(m, below(m, 8) ? 4 : VARVE_PIECE_SUMS + 1);
 	for (k = 0; k < p->nsums; k++)
 		p->sums[k] = (uint32_t)meta_random(&m->rnd);
@@ -578,6 +581,7 @@ static bool same_piece(const struct piece_row *a, const struct piece_row *b)
 {
 	return a->id == b->id && a->addr == b->addr && a->len == b->len &&
 	       a->stored == b->stored && a->enc == b->enc && a->refs == b->refs &&
+	       a->live == b->live && a->ino == b->ino && a->off == b->off &&
 	       a->nsums == b->nsums && !memcmp(a->sums, b->sums, 4 * a->nsums);
 }
 

@@ -239,7 +239,8 @@ static bool same_rec(const struct rec *a, const struct rec *b)
 			a->write.len == b->write.len && a->write.piece == b->write.piece &&
 			a->write.addr == b->write.addr && a->write.enc == b->write.enc &&
 			a->write.stored == b->write.stored &&
-			a->write.kill == b->write.kill &&
+			a->write.kill == b->write.kill && a->write.was == b->write.was &&
+			a->write.was_poff == b->write.was_poff &&
 			same_bytes(a->write.sums, 4 * (size_t)a->write.nsums,
 				   b->write.sums, 4 * (size_t)b->write.nsums);
 	case REC_TRUNCATE:

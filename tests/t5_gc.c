@@ -83,7 +83,7 @@ static void woke(struct log_waiter *w, int err)
 	container_of(w, struct admitting, w)->woke = true;
 }
 
-static int put(uint64_t ino, uint64_t off, const void *buf, uint32_t len)
+static int put_one(uint64_t ino, uint64_t off, const void *buf, uint32_t len)
 {
 	struct rec r = { .kind = REC_WRITE };
 	struct admitting a = { .w.fn = woke };
@@ -111,6 +111,23 @@ static int put(uint64_t ino, uint64_t off, const void *buf, uint32_t len)
 	while (ring_pending(ring) > 8)
 		ck_assert_int_ge(ring_run(ring, -1), 0);
 	ring_run(ring, 0);
+	return err;
+}
+
+/* In pieces that fill the segments, as fs does it. */
+static int put(uint64_t ino, uint64_t off, const void *buf, uint32_t len)
+{
+	const uint8_t *p = buf;
+	int err = 0;
+
+	while (len && !err) {
+		uint32_t n = MIN(vol_data_fit(ctx, len), len);
+
+		err = put_one(ino, off, p, n);
+		off += n;
+		p += n;
+		len -= n;
+	}
 	return err;
 }
 
@@ -247,12 +264,14 @@ START_TEST(what_is_moved_reads_back_before_and_after_a_remount)
 }
 END_TEST
 
-/* With threads, admission and all: 4 KiB blocks at random, several times over. */
-static void overwrite(uint32_t percent, unsigned times, uint64_t seed)
+/* With threads, admission and all: a file is laid out in pieces of laid blocks, then
+ * 4 KiB blocks at random are overwritten, several times over. */
+static void overwrite(uint32_t percent, unsigned times, uint32_t laid, uint64_t seed)
 {
 	uint64_t size = 96u << 20, s = seed;
 	struct vol_space space;
 	uint32_t blocks, *version, bad = 0;
+	static uint8_t lay[1u << 20];
 	uint8_t buf[4096], back[4096];
 	struct log_stats ls;
 	struct gc_stats gs;
@@ -265,8 +284,15 @@ static void overwrite(uint32_t percent, unsigned times, uint64_t seed)
 	blocks = (uint32_t)(space.free / 100 * percent / 4096);
 	version = calloc(blocks, sizeof(*version));
 	ino = make();
-	for (uint64_t i = 0; i < (uint64_t)blocks * (1 + times); i++) {
-		uint32_t b = i < blocks ? (uint32_t)i : (uint32_t)(rnd(&s) % blocks);
+	for (uint32_t b = 0; b < blocks; b += laid) {
+		uint32_t n = MIN(laid, blocks - b);
+
+		for (uint32_t k = 0; k < n; k++)
+			fill(lay + k * 4096, 4096, b + k, ++version[b + k]);
+		ck_assert_int_eq(put(ino, (uint64_t)b * 4096, lay, n * 4096), 0);
+	}
+	for (uint64_t i = 0; i < (uint64_t)blocks * times; i++) {
+		uint32_t b = (uint32_t)(rnd(&s) % blocks);
 		int err;
 
 		fill(buf, sizeof(buf), b, ++version[b]);
@@ -297,21 +323,29 @@ static void overwrite(uint32_t percent, unsigned times, uint64_t seed)
 
 START_TEST(random_overwrites_never_run_out_of_space_at_60_percent)
 {
-	overwrite(60, 6, 1);
+	overwrite(60, 6, 1, 1);
 }
 END_TEST
 
 START_TEST(random_overwrites_never_run_out_of_space_at_90_percent)
 {
-	overwrite(90, 3, 2);
+	overwrite(90, 3, 1, 2);
+}
+END_TEST
+
+/* A disk image: written in large pieces, then in small ones all over. */
+START_TEST(large_pieces_give_back_what_was_overwritten_in_them)
+{
+	overwrite(80, 3, 128, 3);
 }
 END_TEST
 
 START_TEST(power_may_fail_at_any_moment_of_a_pass)
 {
 	enum { FILES = 24, LEN = 9000 };
-	static uint8_t buf[LEN], back[LEN];
-	uint64_t ino[FILES];
+	static uint8_t buf[LEN], back[LEN], lay[64 * 4096];
+	static uint8_t want4[4096], back4[4096];
+	uint64_t ino[FILES], big;
 	size_t from, to, step;
 	struct dev *whole;
 
@@ -333,6 +367,18 @@ START_TEST(power_may_fail_at_any_moment_of_a_pass)
 			vol_unlock(vol);
 		}
 	}
+	/* and pieces with dead parts, to be cut */
+	big = make();
+	for (uint32_t b = 0; b < 256; b += 64) {
+		for (uint32_t k = 0; k < 64; k++)
+			fill(lay + k * 4096, 4096, b + k, 1 + (k % 3 == 0));
+		ck_assert_int_eq(put(big, (uint64_t)b * 4096, lay, 64 * 4096), 0);
+	}
+	for (uint32_t b = 0; b < 256; b++)
+		if (b % 64 % 3) {
+			fill(back4, 4096, b, 5);
+			ck_assert_int_eq(put(big, (uint64_t)b * 4096, back4, 4096), 0);
+		}
 	ck_assert_int_eq(vol_sync_wait(ctx, 0), 0);
 	from = dev_crash_events(dev);
 	ck_assert_int_ge(gc_pass(gc, UINT64_MAX), 0);
@@ -354,6 +400,12 @@ START_TEST(power_may_fail_at_any_moment_of_a_pass)
 				ck_assert_msg(get(ino[f], 0, back, LEN) == 0 && !memcmp(buf, back, LEN),
 					      "cut %zu seed %llu file %d", cut,
 					      (unsigned long long)seed, f);
+			}
+			for (uint32_t b = 0; b < 256; b++) {
+				fill(want4, 4096, b, b % 64 % 3 ? 5 : 2);
+				ck_assert_msg(get(big, (uint64_t)b * 4096, back4, 4096) == 0 &&
+					      !memcmp(want4, back4, 4096), "cut %zu seed %llu block %u",
+					      cut, (unsigned long long)seed, b);
 			}
 			ck_assert_int_eq(vol_verify(ctx, say, NULL), 0);
 			/* and life goes on */
@@ -380,6 +432,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(tc, what_is_moved_reads_back_before_and_after_a_remount, 0, 3);
 	tcase_add_test(tc, random_overwrites_never_run_out_of_space_at_60_percent);
 	tcase_add_test(tc, random_overwrites_never_run_out_of_space_at_90_percent);
+	tcase_add_test(tc, large_pieces_give_back_what_was_overwritten_in_them);
 	tcase_add_test(tc, power_may_fail_at_any_moment_of_a_pass);
 	suite_add_tcase(s, tc);
 	return s;

@@ -107,7 +107,7 @@ static int move_all(struct gc *g, const struct gc_seg *c, size_t n)
 static int pass(struct gc *g, uint64_t move_max)
 {
 	struct gc_seg *c = xmalloc(segs_count(vol_segs(g->v)) * sizeof(*c));
-	uint64_t emptied = g->stats.victims;
+	uint64_t emptied = g->stats.victims, taken = g->stats.taken;
 	size_t take = choose(g, c, move_max);
 	int err = 0;
 
@@ -123,7 +123,7 @@ static int pass(struct gc *g, uint64_t move_max)
 		err = settle(g);
 	g->stats.passes++;
 	free(c);
-	return err ? err : g->stats.victims > emptied;
+	return err ? err : g->stats.victims - emptied > g->stats.taken - taken;
 }
 
 int gc_pass(struct gc *g, uint64_t move_max)
@@ -214,15 +214,20 @@ static bool is_low(struct gc *g)
 static void work(struct gc *g)
 {
 	uint64_t enough = (is_low(g) ? 1ull : 2ull) * segs_size(vol_segs(g->v));
+	bool tried = garbage_now(g) >= enough;
 	int got = 0;
 
-	if (garbage_now(g) >= enough) {
+	if (tried) {
 		got = pass(g, PASS_MOVE);
 		if (got < 0 && !vol_readonly(g->v))
 			msg_err("%s: compaction: %s", dev_name(vol_dev(g->v)), err_str(got));
 	}
+	/* One pass may only have begun a segment: two in a row are in vain. */
+	g->barren = got > 0 ? 0 : g->barren + 1;
+	if (!tried)
+		g->barren = 2;
 	atomic_store(&g->vain, dead_bytes(g));
-	atomic_store(&g->hopeless, got <= 0);
+	atomic_store(&g->hopeless, g->barren >= 2);
 	vol_wake_admitted(g->v);
 }
 

@@ -15,7 +15,15 @@
 
 struct found { /* a live piece of a victim */
 	uint64_t id, addr;
-	uint32_t len, stored, enc, sum_at;
+	uint32_t len, stored, enc, sum_at, live;
+	uint64_t ino, off; /* owner, or 0 */
+};
+
+struct copy { /* what has been placed in a chunk */
+	struct rec_move move; /* piece, from, to */
+	/* cut out of the piece: its extent; ino 0: the piece moves whole */
+	uint64_t ino, off;
+	uint32_t poff, len;
 };
 
 struct head {
@@ -25,7 +33,7 @@ struct head {
 	uint32_t room;    /* bytes this chunk may take in all */
 	uint32_t at;      /* next free byte of buf */
 	uint64_t addr;    /* of buf on the device */
-	struct rec_move *move;
+	struct copy *copy;
 	uint8_t *table;   /* of this chunk, as it will be stored */
 	uint32_t table_len, table_cap;
 	uint64_t last_id; /* the piece before, in the table */
@@ -46,12 +54,16 @@ struct gc {
 	uint32_t nfound, capfound;
 	uint32_t *sums;
 	uint32_t nsums, capsums;
+	struct extent_row *live; /* extents of the piece that is being cut */
+	uint32_t nlive, caplive;
+	uint64_t cutting; /* its id */
 	uint8_t *rbuf;
 
 	pthread_t thread;
 	bool has_thread;
 	struct ring_op kick;
 	_Atomic bool kicked, stop, hopeless;
+	unsigned barren;       /* passes in a row that gained nothing */
 	_Atomic uint64_t vain; /* dead bytes when the last pass ended */
 	struct gc_stats stats; /* the compactor's thread writes */
 };

@@ -40,14 +40,16 @@ void gc_heads_free(struct gc *g)
 	for (unsigned i = 0; i < GC_HEADS; i++) {
 		leave_segment(g, &g->head[i]);
 		dev_free(g->head[i].buf);
-		free(g->head[i].move);
+		free(g->head[i].copy);
 		free(g->head[i].table);
 	}
 	dev_free(g->rbuf);
 	free(g->found);
 	free(g->sums);
+	free(g->live);
 }
 
+#define SLICE_MIN 32768u /* a smaller rest of a segment is left */
 #define ENTRY_MAX 20u /* bytes of one entry at most */
 
 static uint32_t table_room(const struct head *h)
@@ -62,7 +64,7 @@ static void put_number(struct head *h, uint64_t v)
 	h->table[h->table_len++] = (uint8_t)v;
 }
 
-static void put_entry(struct head *h, const struct found *f)
+static void put_entry(struct head *h, const struct found *f, uint32_t stored)
 {
 	int64_t d = (int64_t)(f->id - h->last_id);
 
@@ -71,7 +73,7 @@ static void put_entry(struct head *h, const struct found *f)
 		h->table = xrealloc(h->table, h->table_cap);
 	}
 	put_number(h, ((uint64_t)d << 1) ^ (uint64_t)(d >> 63));
-	put_number(h, f->stored);
+	put_number(h, stored);
 	put_number(h, f->enc);
 	h->last_id = f->id;
 }
@@ -92,6 +94,7 @@ static int next_segment(struct gc *g, struct head *h)
 	h->used = 0;
 	h->stamp = 0;
 	g->heat[idx] = (uint8_t)(h - g->head + 1);
+	g->stats.taken++;
 	return 0;
 }
 
@@ -115,24 +118,56 @@ static int open_chunk(struct gc *g, struct head *h, uint32_t need)
 	return 0;
 }
 
+/* One record, under a hold of the lock of its own. */
+static int commit_one(struct gc *g, struct rec *rec)
+{
+	int err = vol_admit_system(g->ctx);
+
+	if (err)
+		return err;
+	vol_wrlock(g->v);
+	if (rec->kind == REC_WRITE)
+		rec->write.piece = vol_next_piece(g->v);
+	err = vol_commit(g->ctx, rec, SEG_CLEANING, NULL);
+	vol_unlock(g->v);
+	return err;
+}
+
+static int commit_cut(struct gc *g, struct head *h, const struct copy *c)
+{
+	uint32_t sums[VARVE_PIECE_SUMS];
+	struct rec rec = { .kind = REC_WRITE };
+
+	piece_sum(h->buf + (c->move.to - h->addr), c->len, sums);
+	rec.write.ino = c->ino;
+	rec.write.off = c->off;
+	rec.write.len = rec.write.stored = c->len;
+	rec.write.addr = c->move.to;
+	rec.write.was = c->move.piece;
+	rec.write.was_poff = c->poff;
+	rec.write.nsums = piece_nsums(c->len);
+	rec.write.sums = sums;
+	return commit_one(g, &rec);
+}
+
 static int commit_moves(struct gc *g, struct head *h)
 {
-	struct vol *v = g->v;
+	struct rec rec = { .kind = REC_RELOCATE };
 	int err = 0;
 
-	for (uint32_t at = 0; at < h->n && !err; at += REC_MOVES) {
-		struct rec rec = { .kind = REC_RELOCATE };
-
-		rec.relocate.n = MIN(h->n - at, REC_MOVES);
-		memcpy(rec.relocate.move, h->move + at,
-		       rec.relocate.n * sizeof(rec.relocate.move[0]));
-		err = vol_admit_system(g->ctx);
-		if (err)
-			break;
-		vol_wrlock(v);
-		err = vol_commit(g->ctx, &rec, SEG_CLEANING, NULL);
-		vol_unlock(v);
+	for (uint32_t i = 0; i < h->n && !err; i++) {
+		if (h->copy[i].ino) {
+			err = commit_cut(g, h, &h->copy[i]);
+			continue;
+		}
+		rec.relocate.move[rec.relocate.n++] = h->copy[i].move;
+		if (rec.relocate.n < REC_MOVES)
+			continue;
+		err = commit_one(g, &rec);
+		rec = (struct rec){ .kind = REC_RELOCATE };
 	}
+	if (!err && rec.relocate.n)
+		err = commit_one(g, &rec);
 	return err;
 }
 
@@ -179,20 +214,22 @@ int gc_flush_heads(struct gc *g)
 	return err;
 }
 
+/* Copies len bytes of piece f to the head; x: the extent they are, NULL: all of the
+ * piece. */
 static int place(struct gc *g, struct head *h, const struct found *f, const uint8_t *data,
-		 uint32_t stamp)
+		 uint32_t len, const struct extent_row *x, uint32_t stamp)
 {
 	uint32_t at, end;
 	int err;
 
 	for (;;) {
 		if (!h->room) {
-			err = open_chunk(g, h, f->stored);
+			err = open_chunk(g, h, len);
 			if (err)
 				return err;
 		}
-		at = f->stored >= VARVE_BLOCK ? (uint32_t)align_up(h->at, VARVE_BLOCK) : h->at;
-		end = (uint32_t)align_up(at + f->stored, VARVE_BLOCK) + table_room(h);
+		at = len >= VARVE_BLOCK ? (uint32_t)align_up(h->at, VARVE_BLOCK) : h->at;
+		end = (uint32_t)align_up(at + len, VARVE_BLOCK) + table_room(h);
 		if (end <= h->room)
 			break;
 		err = flush_head(g, h);
@@ -202,16 +239,22 @@ static int place(struct gc *g, struct head *h, const struct found *f, const uint
 	}
 	if (h->n == h->cap) {
 		h->cap = h->cap ? h->cap * 2 : 256;
-		h->move = xrealloc(h->move, h->cap * sizeof(h->move[0]));
+		h->copy = xrealloc(h->copy, h->cap * sizeof(h->copy[0]));
 	}
 	memset(h->buf + h->at, 0, at - h->at);
-	memcpy(h->buf + at, data, f->stored);
-	h->move[h->n] = (struct rec_move){ f->id, f->addr, h->addr + at };
-	put_entry(h, f);
+	memcpy(h->buf + at, data, len);
+	h->copy[h->n] = (struct copy){ .move = { f->id, f->addr, h->addr + at } };
+	if (x) {
+		h->copy[h->n].ino = x->ino;
+		h->copy[h->n].off = x->off;
+		h->copy[h->n].poff = x->poff;
+		h->copy[h->n].len = len;
+	}
 	h->n++;
-	h->at = at + f->stored;
+	put_entry(h, f, len);
+	h->at = at + len;
 	h->stamp = MAX(h->stamp, stamp);
-	g->stats.moved_bytes += f->stored;
+	g->stats.moved_bytes += len;
 	g->stats.moved_pieces++;
 	return 0;
 }
@@ -232,7 +275,8 @@ static int found_one(void *arg, const struct piece_row *p)
 		g->sums = xrealloc(g->sums, g->capsums * sizeof(*g->sums));
 	}
 	f = &g->found[g->nfound++];
-	*f = (struct found){ p->id, p->addr, p->len, p->stored, p->enc, g->nsums };
+	*f = (struct found){ p->id, p->addr, p->len, p->stored, p->enc, g->nsums, p->live,
+			     p->ino, p->off };
 	memcpy(g->sums + g->nsums, p->sums, p->nsums * sizeof(*g->sums));
 	g->nsums += p->nsums;
 	return g->nfound >= GC_GATHER;
@@ -258,6 +302,78 @@ static int read_run(struct gc *g, uint32_t i, uint32_t *ret_next, uint64_t *ret_
 	return dev_read(vol_dev(g->v), g->rbuf, base, (uint32_t)(end - base));
 }
 
+static int live_one(void *arg, const struct extent_row *x)
+{
+	struct gc *g = arg;
+
+	if (x->piece != g->cutting)
+		return 0;
+	if (g->nlive == g->caplive) {
+		g->caplive = g->caplive ? g->caplive * 2 : 64;
+		g->live = xrealloc(g->live, g->caplive * sizeof(*g->live));
+	}
+	g->live[g->nlive++] = *x;
+	return 0;
+}
+
+/* Bytes that a piece may have to fit in the head's segment. */
+static uint32_t room_left(struct gc *g, const struct head *h)
+{
+	uint32_t left = h->seg == UINT32_MAX ? 0 : segs_size(vol_segs(g->v)) - h->used;
+	uint32_t used = (uint32_t)align_up(h->at, VARVE_BLOCK) + table_room(h) + VARVE_BLOCK;
+
+	if (h->room)
+		left = h->room;
+	else
+		used = 4 * VARVE_BLOCK;
+	return left > used ? left - used : 0;
+}
+
+/* An extent, in slices that fill the segments to their ends. */
+static int carry_extent(struct gc *g, struct head *h, const struct found *f,
+			const uint8_t *data, struct extent_row x, uint32_t stamp)
+{
+	while (x.len) {
+		uint32_t left = room_left(g, h), n = (uint32_t)x.len;
+		int err;
+
+		if (n > left && left >= SLICE_MIN)
+			n = (uint32_t)align_down(left, VARVE_BLOCK);
+		err = place(g, h, f, data + x.poff, n, &x, stamp);
+		if (err)
+			return err;
+		x.off += n;
+		x.poff += n;
+		x.len -= n;
+	}
+	return 0;
+}
+
+/* A piece with an owner leaves its dead parts behind, and is cut where a segment
+ * ends: each part becomes a piece of its own. */
+static int carry_piece(struct gc *g, struct head *h, const struct found *f,
+		       const uint8_t *data, uint32_t stamp)
+{
+	int err;
+
+	if (!f->ino || (f->live == f->stored && f->stored <= room_left(g, h)))
+		return place(g, h, f, data, f->stored, NULL, stamp);
+	g->nlive = 0;
+	g->cutting = f->id;
+	vol_rdlock(g->v);
+	err = state_extents(vol_state(g->v), g->ctx->rd, f->ino, f->off, f->off + f->len,
+			    live_one, g);
+	vol_unlock(g->v);
+	for (uint32_t i = 0; i < g->nlive && !err; i++) {
+		const struct extent_row *x = &g->live[i];
+
+		if (x->poff + x->len > f->stored)
+			return -VE_DB;
+		err = carry_extent(g, h, f, data, *x, stamp);
+	}
+	return err;
+}
+
 static int carry(struct gc *g, struct head *h, uint32_t idx, uint32_t stamp)
 {
 	uint64_t base;
@@ -280,7 +396,7 @@ static int carry(struct gc *g, struct head *h, uint32_t idx, uint32_t stamp)
 				g->stats.skipped++;
 				return 0;
 			}
-			err = place(g, h, f, data, stamp);
+			err = carry_piece(g, h, f, data, stamp);
 		}
 	}
 	return err;

@@ -209,5 +209,6 @@ struct rec_disk { /* §7: every record starts with this; 8-byte multiple */
 #define REC_WRITE_LEN 0x00ffffffu  /* aux of WRITE: length of the range */
 #define REC_WRITE_KILL 0x01000000u /* ... set-id bits were cleared */
 #define REC_WRITE_ENC 0x02000000u  /* ... stored and enc follow */
+#define REC_WRITE_MOVED 0x04000000u /* ... what was there follows */
 
 #endif

@@ -87,7 +87,8 @@ size_t rec_size(const struct rec *r)
 		n = setattr_size(r->setattr.mask);
 		break;
 	case REC_WRITE:
-		n = 32 + (is_encoded(r) ? 8 : 0) + 4 * (size_t)r->write.nsums;
+		n = 32 + (is_encoded(r) ? 8 : 0) + (r->write.was ? 16 : 0) +
+			4 * (size_t)r->write.nsums;
 		break;
 	case REC_TRUNCATE:
 		n = 16;
@@ -243,6 +244,12 @@ static uint32_t encode_write(struct out *o, const struct rec *r)
 		out8(o, r->write.enc);
 		out8(o, 0);
 		out16(o, 0);
+	}
+	if (r->write.was) {
+		aux |= REC_WRITE_MOVED;
+		out64(o, r->write.was);
+		out32(o, r->write.was_poff);
+		out32(o, 0);
 	}
 	for (uint32_t i = 0; i < r->write.nsums; i++)
 		out32(o, r->write.sums[i]);
@@ -541,13 +548,20 @@ static bool decode_write(struct in *i, uint32_t aux, uint32_t *sums, struct rec 
 	r->write.off = in64(i);
 	r->write.piece = in64(i);
 	r->write.addr = in64(i);
-	if (aux & ~(REC_WRITE_LEN | REC_WRITE_KILL | REC_WRITE_ENC))
+	if (aux & ~(REC_WRITE_LEN | REC_WRITE_KILL | REC_WRITE_ENC | REC_WRITE_MOVED))
 		return true;
 	if (aux & REC_WRITE_ENC) {
 		r->write.stored = in32(i);
 		r->write.enc = in8(i);
 		if ((in8(i) | in16(i)) || r->write.enc == REC_ENC_PLAIN ||
 		    r->write.enc >= REC_ENC_END)
+			return true;
+	}
+	if (aux & REC_WRITE_MOVED) {
+		r->write.was = in64(i);
+		r->write.was_poff = in32(i);
+		if (in32(i) || r->write.was == 0 || r->write.was > INT64_MAX ||
+		    r->write.was_poff >= VARVE_PIECE_MAX)
 			return true;
 	}
 	if (r->write.len == 0 || r->write.len > VARVE_PIECE_MAX ||

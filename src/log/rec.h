@@ -120,6 +120,11 @@ struct rec {
 			uint32_t stored; /* bytes on the device; len unless encoded */
 			uint8_t enc;     /* 0 plain */
 			uint8_t kill;    /* 1: clear set-id bits */
+			/* The compactor cut a piece: nothing but the place of the
+			 * data changes, and only if the range is still within one
+			 * extent, on piece was from was_poff.  0: a write. */
+			uint64_t was;
+			uint32_t was_poff;
 			uint32_t nsums;  /* ceil(stored / 4096) */
 			const uint32_t *sums; /* host order in core */
 		} write;

@@ -45,8 +45,8 @@ struct o_extent {
 	uint32_t poff;
 };
 struct o_piece {
-	uint64_t addr;
-	uint32_t len, stored, refs, nsums;
+	uint64_t addr, ino, off;
+	uint32_t len, stored, refs, live, nsums;
 	uint32_t enc;
 	uint32_t sums[];
 };

@@ -24,7 +24,7 @@ struct reader {
 #define INODE_COLUMNS "ino, seq, mode, uid, gid, nlink, rdev, size, bytes, " \
 	"ctime, dmtime, datime, dbtime, flags, parent"
 #define EXTENT_COLUMNS "off, seq, len, piece, poff"
-#define PIECE_COLUMNS "id, addr, len, saved, enc, refs, sums"
+#define PIECE_COLUMNS "id, addr, len, saved, enc, refs, sums, dead, ino, off"
 
 /* Column 0 is query_key(). */
 static const char *const query_sql[Q_KINDS] = {
@@ -330,7 +330,7 @@ int row_extent(const struct query *q, uint64_t ino, struct extent_row *ret)
 int row_piece(const struct query *q, struct piece_row *ret)
 {
 	bool bad = false;
-	uint64_t stored, enc;
+	uint64_t stored, enc, live;
 	const uint8_t *p;
 	uint32_t i;
 	int n;
@@ -343,10 +343,14 @@ int row_piece(const struct query *q, struct piece_row *ret)
 	ret->refs = col32(q, 5, &bad);
 	p = sqlite3_column_blob(q->stmt, 6);
 	n = sqlite3_column_bytes(q->stmt, 6);
-	if (bad || enc > UINT8_MAX || stored > UINT32_MAX || n % 4 ||
+	live = stored - col(q, 7);
+	ret->ino = col63(q, 8, &bad);
+	ret->off = col63(q, 9, &bad);
+	if (bad || enc > UINT8_MAX || stored > UINT32_MAX || live > UINT32_MAX || n % 4 ||
 	    n / 4 > (int)VARVE_PIECE_SUMS)
 		return -VE_DB;
 	ret->stored = (uint32_t)stored;
+	ret->live = (uint32_t)live;
 	ret->enc = (uint8_t)enc;
 	ret->nsums = (uint32_t)n / 4;
 	for (i = 0; i < ret->nsums; i++, p += 4)

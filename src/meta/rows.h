@@ -54,6 +54,10 @@ struct piece_row { /* key id */
 	uint32_t stored; /* bytes on the device */
 	uint8_t enc;     /* 0 plain */
 	uint32_t refs;   /* extents that point here, present and past */
+	uint32_t live;   /* bytes on the device that are referred to: with an owner,
+			  * the sum of its extents' lengths; else stored */
+	uint64_t ino, off; /* owner: every extent that points here is in file ino,
+			    * at off + poff.  ino 0: shared by a clone, or encoded */
 	uint32_t nsums;  /* CRC-32C per 4 KiB of what is stored */
 	uint32_t sums[VARVE_PIECE_SUMS];
 };

@@ -73,6 +73,9 @@ CREATE TABLE pieces(
 	saved INTEGER NOT NULL,  -- len - bytes on the device; plain: 0
 	enc INTEGER NOT NULL,    -- 0: plain
 	refs INTEGER NOT NULL,   -- rows of extents and extents_past that point here
+	dead INTEGER NOT NULL,   -- stored bytes that nothing refers to any more; 0 without an owner
+	ino INTEGER NOT NULL,    -- owner: all rows that point here are of this inode, at
+	off INTEGER NOT NULL,    --   file offset off + poff; ino 0: none (shared, or encoded)
 	sums BLOB NOT NULL       -- CRC-32C per 4 KiB of what is stored, 4 bytes each, little-endian
 ) STRICT;
 

@@ -134,6 +134,9 @@ void state_put_piece(struct state *st, const struct piece_row *p, bool fresh)
 	o->len = p->len;
 	o->stored = p->stored;
 	o->refs = p->refs;
+	o->live = p->live;
+	o->ino = p->ino;
+	o->off = p->off;
 	o->nsums = p->nsums;
 	o->enc = p->enc;
 	memcpy(o->sums, p->sums, 4 * (size_t)p->nsums);

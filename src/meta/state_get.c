@@ -52,6 +52,9 @@ void unpack_piece(const struct orow *row, struct okey key, struct piece_row *ret
 	ret->stored = o->stored;
 	ret->enc = (uint8_t)o->enc;
 	ret->refs = o->refs;
+	ret->live = o->live;
+	ret->ino = o->ino;
+	ret->off = o->off;
 	ret->nsums = o->nsums;
 	memcpy(ret->sums, o->sums, 4 * (size_t)o->nsums);
 }

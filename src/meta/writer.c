@@ -37,8 +37,8 @@ static const char *const writer_sql[W_STATEMENTS] = {
 		" VALUES(?,?,?,?,?,?)",
 	[2 * T_EXTENT + 1] = "DELETE FROM extents WHERE ino = ?1 AND off = ?2",
 	[2 * T_PIECE] =
-		"REPLACE INTO pieces(id, addr, len, saved, enc, refs, sums)"
-		" VALUES(?,?,?,?,?,?,?)",
+		"REPLACE INTO pieces(id, addr, len, saved, enc, refs, sums, dead, ino, off)"
+		" VALUES(?,?,?,?,?,?,?,?,?,?)",
 	[2 * T_PIECE + 1] = "DELETE FROM pieces WHERE id = ?1",
 	[2 * T_XATTR] =
 		"REPLACE INTO xattrs(ino, slot, seq, name, value)"
@@ -138,6 +138,9 @@ static void bind_piece(struct writer *w, sqlite3_stmt *s, uint64_t id,
 	bind(s, 5, p->enc);
 	bind(s, 6, p->refs);
 	bind_bytes(s, 7, w->scratch, 4 * (size_t)p->nsums);
+	bind(s, 8, (uint64_t)p->stored - p->live);
+	bind(s, 9, p->ino);
+	bind(s, 10, p->off);
 }
 
 static void bind_row(struct writer *w, enum table t, sqlite3_stmt *s,

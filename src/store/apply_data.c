@@ -4,7 +4,12 @@
  * Extents of a file never overlap.  A change first carves its range out of
  * the rows that are there (cutting them at its borders), then puts new ones.
  * Every extent row with a piece is one reference on that piece; a piece whose
- * last reference goes is deleted, and its bytes leave its segment's count. */
+ * last reference goes is deleted.
+ *
+ * Live bytes.  As long as only the file that wrote a piece refers to it, each at
+ * the place where it was written (it has an owner), the bytes that its extents
+ * lose are dead at once, and the compactor may cut them out.  A clone makes a
+ * piece shared for good: then it counts whole until its last reference goes. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +30,7 @@ void edit_free(struct edit *e)
 		for (size_t i = 0; i < e->ndelta; i++)
 			free(e->piece[i]);
 	free(e->piece);
-	free(e->gone);
+	free(e->change);
 	free(e->del);
 	free(e->put);
 	free(e->delta);
@@ -46,12 +51,12 @@ void edit_put(struct edit *e, const struct extent_row *x)
 	e->put[e->nput++] = *x;
 }
 
-void edit_ref(struct edit *e, uint64_t piece, int64_t delta)
+void edit_ref(struct edit *e, struct piece_delta d)
 {
-	if (!piece || !delta)
+	if (!d.id)
 		return;
 	e->delta = grow(e->delta, e->ndelta, &e->capdelta, sizeof(*e->delta));
-	e->delta[e->ndelta++] = (struct piece_delta){ piece, delta };
+	e->delta[e->ndelta++] = d;
 }
 
 struct carve {
@@ -89,7 +94,7 @@ static int carve_one(void *arg, const struct extent_row *x)
 		edit_put(e, &right);
 		parts++;
 	}
-	edit_ref(e, x->piece, parts - 1);
+	edit_ref(e, (struct piece_delta){ x->piece, parts - 1, to - from, false });
 	e->cut_bytes += to - from;
 	if (!x->piece)
 		e->cut_unwritten += to - from;
@@ -113,7 +118,7 @@ static int delta_cmp(const void *x, const void *y)
 	return a->id < b->id ? -1 : a->id > b->id;
 }
 
-/* Sums up the deltas of each piece and drops those that cancel. */
+/* Sums up what happens to each piece. */
 static void merge_deltas(struct edit *e)
 {
 	size_t n = 0;
@@ -121,15 +126,38 @@ static void merge_deltas(struct edit *e)
 	if (e->ndelta > 1)
 		qsort(e->delta, e->ndelta, sizeof(*e->delta), delta_cmp);
 	for (size_t i = 0; i < e->ndelta; i++) {
-		if (n && e->delta[n - 1].id == e->delta[i].id)
-			e->delta[n - 1].delta += e->delta[i].delta;
-		else
+		struct piece_delta *to = &e->delta[n ? n - 1 : 0];
+
+		if (n && to->id == e->delta[i].id) {
+			to->delta += e->delta[i].delta;
+			to->cut += e->delta[i].cut;
+			to->shared |= e->delta[i].shared;
+		} else {
 			e->delta[n++] = e->delta[i];
-		if (i + 1 == e->ndelta || e->delta[i + 1].id != e->delta[n - 1].id)
-			if (!e->delta[n - 1].delta)
-				n--;
+		}
 	}
 	e->ndelta = n;
+}
+
+/* What the piece is after the edit, and by how much its live bytes change. */
+static int change_piece(struct piece_row *p, const struct piece_delta *d, int64_t *ret_live)
+{
+	int64_t refs = (int64_t)p->refs + d->delta;
+	uint32_t live = p->live;
+
+	if (refs < 0 || refs > UINT32_MAX || p->live > p->stored)
+		return -VE_REC_VALUE;
+	p->refs = (uint32_t)refs;
+	if (d->shared) {
+		p->ino = p->off = 0;
+		p->live = p->stored;
+	} else if (p->ino) {
+		if (d->cut > p->live)
+			return -VE_REC_VALUE;
+		p->live -= (uint32_t)d->cut;
+	}
+	*ret_live = refs ? (int64_t)p->live - live : -(int64_t)live;
+	return 0;
 }
 
 int edit_ready(struct apply *a, struct edit *e)
@@ -140,22 +168,18 @@ int edit_ready(struct apply *a, struct edit *e)
 	if (!e->ndelta)
 		return 0;
 	e->piece = xcalloc(e->ndelta, sizeof(struct piece_row *));
-	e->gone = xcalloc(e->ndelta, sizeof(*e->gone));
+	e->change = xcalloc(e->ndelta, sizeof(*e->change));
 	for (size_t i = 0; i < e->ndelta; i++) {
-		int64_t refs;
 		size_t size;
 		int err = state_piece(a->v->state, a->rd, e->delta[i].id, &row);
 
+		if (!err)
+			err = change_piece(&row, &e->delta[i], &e->change[i].live);
 		if (err)
 			return err == -ENOENT ? -VE_REC_VALUE : err;
-		refs = (int64_t)row.refs + e->delta[i].delta;
-		if (refs < 0 || refs > UINT32_MAX)
-			return -VE_REC_VALUE;
-		row.refs = (uint32_t)refs;
-		if (!refs) {
-			e->gone[i] = (struct piece_end){ row.addr, row.stored };
+		e->change[i].addr = row.addr;
+		if (!row.refs)
 			continue;
-		}
 		size = offsetof(struct piece_row, sums) + row.nsums * sizeof(row.sums[0]);
 		e->piece[i] = xmalloc(sizeof(row));
 		memcpy(e->piece[i], &row, size);
@@ -174,13 +198,12 @@ void edit_do(struct apply *a, struct edit *e)
 		state_put_extent(v->state, &e->put[i]);
 	}
 	for (size_t i = 0; i < e->ndelta; i++) {
-		if (e->piece[i]) {
+		if (e->piece[i])
 			state_put_piece(v->state, e->piece[i], false);
-			continue;
-		}
-		state_del_piece(v->state, e->delta[i].id);
-		segs_live_add(v->segs, e->gone[i].addr, -(int64_t)e->gone[i].stored);
-		v->count.data_bytes -= e->gone[i].stored;
+		else
+			state_del_piece(v->state, e->delta[i].id);
+		segs_live_add(v->segs, e->change[i].addr, e->change[i].live);
+		v->count.data_bytes += (uint64_t)e->change[i].live;
 	}
 	v->count.reserved_bytes -= e->cut_unwritten;
 }
@@ -216,22 +239,83 @@ static void put_file(struct apply *a, struct inode_row *i, uint64_t size,
 	state_put_inode(a->v->state, i, false);
 }
 
+/* Lies [addr, addr + len) in one segment that may hold data? */
+static bool may_hold(struct vol *v, uint64_t addr, uint32_t len)
+{
+	uint32_t idx = segs_index(v->segs, addr);
+	struct seg_info info;
+
+	if (idx == UINT32_MAX || idx != segs_index(v->segs, addr + len - 1))
+		return false;
+	segs_get(v->segs, idx, &info);
+	return info.state == SEG_LOG || info.state == SEG_FREE;
+}
+
+/* The piece a WRITE brings, with one reference. */
+static void put_new_piece(struct apply *a)
+{
+	const struct rec *r = a->rec;
+	struct vol *v = a->v;
+	struct piece_row p;
+
+	p.id = r->write.piece;
+	p.addr = r->write.addr;
+	p.len = r->write.len;
+	p.stored = p.live = r->write.stored;
+	p.enc = r->write.enc;
+	p.refs = 1;
+	/* Live bytes are told from lengths only where both are the same. */
+	p.ino = p.enc || p.stored != p.len ? 0 : r->write.ino;
+	p.off = p.ino ? r->write.off : 0;
+	p.nsums = r->write.nsums;
+	memcpy(p.sums, r->write.sums, p.nsums * sizeof(p.sums[0]));
+	/* On replay a segment of the compactor may not be known to be the log's. */
+	segs_mark_log(v->segs, segs_index(v->segs, p.addr));
+	state_put_piece(v->state, &p, true);
+	v->count.next_piece = p.id + 1;
+	v->count.data_bytes += p.live;
+	segs_live_add(v->segs, p.addr, p.live);
+}
+
+struct same {
+	const struct rec *rec;
+	bool yes;
+};
+
+static int is_same(void *arg, const struct extent_row *x)
+{
+	struct same *s = arg;
+
+	s->yes = x->piece == s->rec->write.was &&
+		 x->off + x->len >= s->rec->write.off + s->rec->write.len &&
+		 x->poff + (s->rec->write.off - x->off) == s->rec->write.was_poff;
+	return 1;
+}
+
 int apply_write(struct apply *a)
 {
 	const struct rec *r = a->rec;
 	struct vol *v = a->v;
 	uint64_t end = r->write.off + r->write.len;
+	struct same same = { r, true };
 	struct inode_row i;
-	struct piece_row p;
 	struct edit e;
-	int err = get_file(a, r->write.ino, &i);
+	int err = state_inode(v->state, a->rd, r->write.ino, &i);
 
+	if (r->write.was) {
+		if (!err)
+			err = state_extents(v->state, a->rd, i.ino, r->write.off, r->write.off + 1,
+					    is_same, &same);
+		if (err == -ENOENT || (err >= 0 && !same.yes))
+			return 0; /* a write won the race */
+		err = err > 0 ? 0 : err;
+	}
+	if (err == -ENOENT || (!err && !S_ISREG(i.mode)))
+		return -VE_REC_VALUE;
 	if (err)
 		return err;
 	if (r->write.piece < v->count.next_piece || r->write.nsums > VARVE_PIECE_SUMS ||
-	    segs_index(v->segs, r->write.addr) == UINT32_MAX ||
-	    segs_index(v->segs, r->write.addr) !=
-		    segs_index(v->segs, r->write.addr + r->write.stored - 1))
+	    !may_hold(v, r->write.addr, r->write.stored))
 		return -VE_REC_VALUE;
 	edit_init(&e);
 	err = edit_carve(a, &e, i.ino, r->write.off, end);
@@ -243,20 +327,10 @@ int apply_write(struct apply *a)
 	edit_put(&e, &(struct extent_row){ .ino = i.ino, .off = r->write.off,
 			.len = r->write.len, .piece = r->write.piece });
 	edit_do(a, &e);
-	p.id = r->write.piece;
-	p.addr = r->write.addr;
-	p.len = r->write.len;
-	p.stored = r->write.stored;
-	p.enc = r->write.enc;
-	p.refs = 1;
-	p.nsums = r->write.nsums;
-	memcpy(p.sums, r->write.sums, p.nsums * sizeof(p.sums[0]));
-	state_put_piece(v->state, &p, true);
-	v->count.next_piece = p.id + 1;
-	v->count.data_bytes += p.stored;
-	segs_live_add(v->segs, p.addr, p.stored);
-	put_file(a, &i, MAX(i.size, end), i.bytes + r->write.len - e.cut_bytes,
-		 r->write.kill);
+	put_new_piece(a);
+	if (!r->write.was)
+		put_file(a, &i, MAX(i.size, end), i.bytes + r->write.len - e.cut_bytes,
+			 r->write.kill);
 out:
 	edit_free(&e);
 	return err;
@@ -356,7 +430,7 @@ static int share_one(void *arg, const struct extent_row *x)
 			.off = s->dst_off + (from - s->src_off), .len = to - from,
 			.piece = x->piece,
 			.poff = x->poff + (uint32_t)(from - x->off) });
-	edit_ref(s->e, x->piece, 1);
+	edit_ref(s->e, (struct piece_delta){ x->piece, 1, 0, true });
 	s->bytes += to - from;
 	return 0;
 }
@@ -444,18 +518,6 @@ int apply_drop(struct apply *a)
 
 /* --- the compactor's moves --- */
 
-/* Lies [addr, addr + len) in one segment that may hold data? */
-static bool may_hold(struct vol *v, uint64_t addr, uint32_t len)
-{
-	uint32_t idx = segs_index(v->segs, addr);
-	struct seg_info info;
-
-	if (idx == UINT32_MAX || idx != segs_index(v->segs, addr + len - 1))
-		return false;
-	segs_get(v->segs, idx, &info);
-	return info.state == SEG_LOG || info.state == SEG_FREE;
-}
-
 int apply_relocate(struct apply *a)
 {
 	const struct rec *r = a->rec;
@@ -490,8 +552,8 @@ int apply_relocate(struct apply *a)
 			continue;
 		/* On replay the segment may not be known to be the log's yet. */
 		segs_mark_log(v->segs, segs_index(v->segs, m->to));
-		segs_live_add(v->segs, m->from, -(int64_t)row[i].stored);
-		segs_live_add(v->segs, m->to, row[i].stored);
+		segs_live_add(v->segs, m->from, -(int64_t)row[i].live);
+		segs_live_add(v->segs, m->to, row[i].live);
 		state_put_piece(v->state, &row[i], false);
 		i++;
 	}

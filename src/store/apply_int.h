@@ -16,7 +16,9 @@ struct apply {
  * reading (may fail), then carried out (cannot). */
 struct piece_delta {
 	uint64_t id;
-	int64_t delta;
+	int64_t delta; /* references */
+	uint64_t cut;  /* bytes of it that rows lose */
+	bool shared;   /* a clone refers to it from now on: it has no owner */
 };
 
 struct edit {
@@ -28,10 +30,10 @@ struct edit {
 	size_t ndelta, capdelta;
 	/* rows of the pieces whose count changes, in order of id */
 	struct piece_row **piece; /* compact copies; NULL: reaches 0 */
-	struct piece_end {
+	struct piece_change { /* of its segment's live bytes */
 		uint64_t addr;
-		uint32_t stored;
-	} *gone;
+		int64_t live;
+	} *change;
 	uint64_t cut_bytes;     /* bytes the file loses */
 	uint64_t cut_unwritten; /* of which promised */
 };
@@ -42,7 +44,7 @@ void edit_free(struct edit *e);
 int edit_carve(struct apply *a, struct edit *e, uint64_t ino, uint64_t off,
 	       uint64_t end) VARVE_MUST_CHECK;
 void edit_put(struct edit *e, const struct extent_row *x);
-void edit_ref(struct edit *e, uint64_t piece, int64_t delta);
+void edit_ref(struct edit *e, struct piece_delta d);
 /* After the last gathering call: reads the pieces. */
 int edit_ready(struct apply *a, struct edit *e) VARVE_MUST_CHECK;
 void edit_do(struct apply *a, struct edit *e);

@@ -243,6 +243,20 @@ static int fix_piece(struct fix *x, const struct finding *f)
 	return 0;
 }
 
+/* Without an owner a piece counts whole: always right, if not always tight. */
+static int fix_owner(struct fix *x, const struct finding *f)
+{
+	struct piece_row p;
+	int err = state_piece(x->v->state, x->c->rd, f->piece, &p);
+
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	p.ino = p.off = 0;
+	p.live = p.stored;
+	state_put_piece(x->v->state, &p, false);
+	return 0;
+}
+
 struct keys {
 	uint64_t *key;
 	size_t n, cap;
@@ -357,6 +371,8 @@ static int fix_one(struct fix *x, const struct finding *f)
 	case FIND_BYTES:
 	case FIND_TARGET:
 		return fix_inode(x, f);
+	case FIND_PIECE_OWNER:
+		return fix_owner(x, f);
 	case FIND_PIECE_REFS:
 		return fix_piece(x, f);
 	case FIND_STRAY:

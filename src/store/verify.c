@@ -181,7 +181,8 @@ static int note_extent(void *arg, const struct extent_row *x)
 		return 0;
 	}
 	k->use = verify_room(k->use, k->nuses, &k->use_cap, sizeof(*k->use));
-	k->use[k->nuses++] = (struct use){ x->piece, x->poff + x->len };
+	k->use[k->nuses++] = (struct use){ x->piece, x->poff + x->len, x->len, x->ino,
+						x->off - x->poff };
 	return 0;
 }
 

@@ -31,6 +31,7 @@ enum find_kind {
 	FIND_NO_PIECE,      /* (ino, off, len) refers to a piece that is not there */
 	FIND_PIECE,         /* piece: impossible row */
 	FIND_PIECE_REFS,    /* piece: want */
+	FIND_PIECE_OWNER,   /* piece */
 	FIND_PIECE_TWICE,   /* piece shares device bytes with another */
 	/* accounting */
 	FIND_NEXT_INO, FIND_NEXT_PIECE, FIND_INODES, FIND_DATA_BYTES, FIND_RESERVED, /* want */

@@ -50,12 +50,17 @@ static int check_piece(void *arg, const struct piece_row *p)
 {
 	struct check *k = arg;
 	uint32_t seg = segs_index(k->v->segs, p->addr);
-	uint64_t refs = 0, end = 0;
+	uint64_t refs = 0, end = 0, live = 0;
+	bool owned = p->ino != 0;
 
 	k->n.pieces++;
 	pass_missing(k, p->id);
 	for (; k->at_use < k->nuses && k->use[k->at_use].piece == p->id; k->at_use++) {
-		end = MAX(end, k->use[k->at_use].end);
+		const struct use *u = &k->use[k->at_use];
+
+		end = MAX(end, u->end);
+		live += u->len;
+		owned = owned && u->ino == p->ino && u->off == p->off;
 		refs++;
 	}
 	if (end > p->len)
@@ -68,9 +73,17 @@ static int check_piece(void *arg, const struct piece_row *p)
 		FIND(k, FIND_PIECE_REFS, .piece = p->id, .want = refs)
 			"piece %llu has %llu references, its row says %u", U(p->id), U(refs),
 			p->refs);
-	k->n.data_bytes += p->stored;
+	if (p->ino && !owned)
+		FIND(k, FIND_PIECE_OWNER, .piece = p->id)
+			"piece %llu belongs to inode %llu, but something else refers to it",
+			U(p->id), U(p->ino));
+	else if (p->live != (p->ino ? live : p->stored))
+		FIND(k, FIND_PIECE_OWNER, .piece = p->id)
+			"piece %llu counts %u live bytes, should be %llu", U(p->id), p->live,
+			U(p->ino ? live : p->stored));
+	k->n.data_bytes += p->live;
 	if (seg != UINT32_MAX)
-		k->live[seg] += p->stored;
+		k->live[seg] += p->live;
 	if (p->id >= k->v->count.next_piece)
 		FIND(k, FIND_NEXT_PIECE, .piece = p->id, .want = p->id + 1)
 			"piece %llu is beyond the counter %llu", U(p->id),

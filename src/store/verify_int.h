@@ -23,6 +23,8 @@ enum { MARK_NONE, MARK_PATH, MARK_DONE };
 struct use { /* an extent's reference to a piece */
 	uint64_t piece;
 	uint64_t end; /* in the piece */
+	uint64_t len;
+	uint64_t ino, off; /* of the file; off where the piece starts */
 };
 
 struct span { /* a piece on the device */
