@@ -107,7 +107,7 @@ static int move_all(struct gc *g, const struct gc_seg *c, size_t n)
 static int pass(struct gc *g, uint64_t move_max)
 {
 	struct gc_seg *c = xmalloc(segs_count(vol_segs(g->v)) * sizeof(*c));
-	uint64_t emptied = g->stats.victims, taken = g->stats.taken;
+	uint64_t emptied = g->stats.victims, used = g->stats.used;
 	size_t take = choose(g, c, move_max);
 	int err = 0;
 
@@ -123,7 +123,8 @@ static int pass(struct gc *g, uint64_t move_max)
 		err = settle(g);
 	g->stats.passes++;
 	free(c);
-	return err ? err : g->stats.victims - emptied > g->stats.taken - taken;
+	return err ? err : (g->stats.victims - emptied) * segs_size(vol_segs(g->v)) >
+			       g->stats.used - used;
 }
 
 int gc_pass(struct gc *g, uint64_t move_max)
@@ -187,6 +188,14 @@ static bool hook_hopeful(struct vol_reclaimer *r)
 		dead_bytes(g) >= atomic_load(&g->vain) + segs_size(vol_segs(g->v)) / 2;
 }
 
+static void hook_more(struct vol_reclaimer *r)
+{
+	struct gc *g = container_of(r, struct gc, hook);
+
+	atomic_store(&g->barren, 0);
+	atomic_store(&g->hopeless, false);
+}
+
 static void hook_kick(struct vol_reclaimer *r)
 {
 	struct gc *g = container_of(r, struct gc, hook);
@@ -223,11 +232,9 @@ static void work(struct gc *g)
 			msg_err("%s: compaction: %s", dev_name(vol_dev(g->v)), err_str(got));
 	}
 	/* One pass may only have begun a segment: two in a row are in vain. */
-	g->barren = got > 0 ? 0 : g->barren + 1;
-	if (!tried)
-		g->barren = 2;
+	atomic_store(&g->barren, got > 0 ? 0 : tried ? atomic_load(&g->barren) + 1 : 2);
 	atomic_store(&g->vain, dead_bytes(g));
-	atomic_store(&g->hopeless, g->barren >= 2);
+	atomic_store(&g->hopeless, atomic_load(&g->barren) >= 2);
 	vol_wake_admitted(g->v);
 }
 
@@ -337,7 +344,7 @@ int gc_start(struct vol *v, const struct gc_opts *o, struct gc **ret)
 		return err;
 	}
 	if (!o->no_thread) {
-		g->hook = (struct vol_reclaimer){ hook_hopeful, hook_kick };
+		g->hook = (struct vol_reclaimer){ hook_hopeful, hook_kick, hook_more };
 		vol_set_reclaimer(v, &g->hook);
 	}
 	*ret = g;

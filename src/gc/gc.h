@@ -41,7 +41,7 @@ int gc_pass(struct gc *g, uint64_t move_max) VARVE_MUST_CHECK;
 
 struct gc_stats {
 	uint64_t passes, victims, moved_bytes, moved_pieces, skipped;
-	uint64_t taken; /* segments that the heads took */
+	uint64_t used; /* bytes of segments that the heads took */
 };
 void gc_get_stats(struct gc *g, struct gc_stats *ret);
 

@@ -63,7 +63,7 @@ struct gc {
 	bool has_thread;
 	struct ring_op kick;
 	_Atomic bool kicked, stop, hopeless;
-	unsigned barren;       /* passes in a row that gained nothing */
+	_Atomic unsigned barren;       /* passes in a row that gained nothing */
 	_Atomic uint64_t vain; /* dead bytes when the last pass ended */
 	struct gc_stats stats; /* the compactor's thread writes */
 };

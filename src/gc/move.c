@@ -32,6 +32,7 @@ static void leave_segment(struct gc *g, struct head *h)
 	if (h->seg == UINT32_MAX)
 		return;
 	segs_unpin(segs, segs_addr(segs, h->seg));
+	g->stats.used += segs_size(segs) - h->used; /* a rest too small */
 	h->seg = UINT32_MAX;
 }
 
@@ -94,7 +95,6 @@ static int next_segment(struct gc *g, struct head *h)
 	h->used = 0;
 	h->stamp = 0;
 	g->heat[idx] = (uint8_t)(h - g->head + 1);
-	g->stats.taken++;
 	return 0;
 }
 
@@ -197,6 +197,7 @@ static int flush_head(struct gc *g, struct head *h)
 	if (!err)
 		err = dev_flush(dev);
 	h->used += len;
+	g->stats.used += len;
 	if (!err)
 		err = commit_moves(g, h);
 	segs_touch(segs, h->seg, h->stamp, log_open_seq(vol_log(g->v)));

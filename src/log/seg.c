@@ -461,6 +461,17 @@ void segs_holds(struct segs *t, uint8_t bits, uint8_t *ret)
 	pthread_mutex_unlock(&t->mutex);
 }
 
+uint32_t segs_count_holds(struct segs *t)
+{
+	uint32_t n = 0;
+
+	pthread_mutex_lock(&t->mutex);
+	for (uint32_t i = 0; i < t->count; i++)
+		n += t->seg[i].state == SEG_LOG && t->seg[i].holds;
+	pthread_mutex_unlock(&t->mutex);
+	return n;
+}
+
 uint32_t segs_count_held(struct segs *t, uint8_t bits)
 {
 	uint32_t n = 0;

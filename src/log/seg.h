@@ -93,6 +93,8 @@ void segs_unhold(struct segs *t, uint8_t bits);
 void segs_holds(struct segs *t, uint8_t bits, uint8_t *ret);
 /* Segments that nothing but a hold of one of these bits keeps. */
 uint32_t segs_count_held(struct segs *t, uint8_t bits);
+/* Segments with any hold, live bytes or not: what the compactor leaves alone. */
+uint32_t segs_count_holds(struct segs *t);
 /* The table as a slot stores it (PENDING shows as FREE): seg_count entries. */
 void segs_snapshot(struct segs *t, struct seg_disk *table);
 /* LOG segments with no live bytes, no pins, no holds, and last_seq < before_seq that

@@ -429,7 +429,7 @@ bool bk_relieve(struct vol *v)
 	if (!b->able || left > MAX(6u, s.total / 16))
 		return false;
 	pthread_mutex_lock(&v->ckpt_lock);
-	if (!bk_held(v)) {
+	if (!segs_count_holds(v->segs)) {
 		/* nothing to gain */
 	} else if (left <= MAX(3u, s.total / 64)) {
 		gone = shed(b);

@@ -186,7 +186,8 @@ static uint32_t hope(struct vol *v)
 	struct segs_space s;
 
 	segs_get_space(v->segs, &s);
-	return s.pending + segs_count_dead(v->segs, keep, nkeep) + bk_held(v);
+	return s.pending + segs_count_dead(v->segs, keep, nkeep) +
+	       segs_count_holds(v->segs);
 }
 
 bool ckpt_can_reclaim(struct vol *v)
@@ -315,7 +316,10 @@ static void tick(struct vol_ctx *c)
 		vol_wake_admitted(v);
 		return;
 	}
-	asked |= bk_relieve(v);
+	if (bk_relieve(v)) {
+		asked = true;
+		vol_reclaim_more(v);
+	}
 	if (!asked && !ckpt_due(v))
 		return;
 	waiters = take_waiters(v);

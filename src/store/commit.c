@@ -224,6 +224,17 @@ void vol_set_reclaimer(struct vol *v, struct vol_reclaimer *r)
 	pthread_mutex_unlock(&v->wait_lock);
 }
 
+void vol_reclaim_more(struct vol *v)
+{
+	struct vol_reclaimer *r;
+
+	pthread_mutex_lock(&v->wait_lock);
+	r = atomic_load(&v->reclaimer);
+	if (r)
+		r->more(r);
+	pthread_mutex_unlock(&v->wait_lock);
+}
+
 static bool compactor_helps(struct vol *v)
 {
 	struct vol_reclaimer *r;

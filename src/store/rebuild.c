@@ -150,7 +150,7 @@ static int note_piece(struct restore *x, const struct piece_row *p, bool live)
 		return 0;
 	x->used[idx] = 1;
 	if (live)
-		x->live[idx] += p->stored;
+		x->live[idx] += p->live;
 	return 0;
 }
 

@@ -123,6 +123,8 @@ int vol_admit_system(struct vol_ctx *c) VARVE_MUST_CHECK;
 struct vol_reclaimer {
 	bool (*hopeful)(struct vol_reclaimer *r);
 	void (*kick)(struct vol_reclaimer *r);
+	/* Segments that were kept from compaction are no longer. */
+	void (*more)(struct vol_reclaimer *r);
 };
 void vol_set_reclaimer(struct vol *v, struct vol_reclaimer *r);
 /* Operations that wait for admission ask again. */

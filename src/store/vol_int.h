@@ -83,6 +83,9 @@ int vol_recover(struct vol *v) VARVE_MUST_CHECK;
 int vol_replay(struct vol *v, const struct log_pos *from, const struct tail *tail) VARVE_MUST_CHECK;
 int vol_start(struct vol *v, const struct slot *slot, const struct slot *older) VARVE_MUST_CHECK;
 
+/* commit.c: tells the compactor. */
+void vol_reclaim_more(struct vol *v);
+
 /* ckpt.c */
 int ckpt_run(struct vol_ctx *c, bool clean) VARVE_MUST_CHECK;
 int ckpt_thread_start(struct vol *v) VARVE_MUST_CHECK;
