@@ -51,4 +51,10 @@ TESTS += tests/t4_fs_sync
 tests_t4_fs_sync_SOURCES = tests/t4_fs_sync.c $(T4_UTIL)
 tests_t4_fs_sync_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_t4_fs_sync_LDADD = $(FS_LIBS) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/t4_fs_bounds
+TESTS += tests/t4_fs_bounds
+tests_t4_fs_bounds_SOURCES = tests/t4_fs_bounds.c $(T4_UTIL)
+tests_t4_fs_bounds_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_t4_fs_bounds_LDADD = $(FS_LIBS) $(CHECK_LIBS)
 endif

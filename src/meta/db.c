@@ -90,7 +90,7 @@ static void make_expected(void)
 	sqlite3_close(sql);
 }
 
-static int pragma_int(struct db *db, const char *query, int64_t *ret)
+int db_int(struct db *db, const char *query, int64_t *ret)
 {
 	sqlite3_stmt *s;
 	int err = db_prepare(db, query, &s), rc;
@@ -112,9 +112,9 @@ static int check_schema(struct db *db)
 	char *text = NULL;
 	int err, rc;
 
-	err = pragma_int(db, "PRAGMA application_id", &app);
+	err = db_int(db, "PRAGMA application_id", &app);
 	if (!err)
-		err = pragma_int(db, "PRAGMA user_version", &version);
+		err = db_int(db, "PRAGMA user_version", &version);
 	if (err)
 		return err;
 	if (app != DB_APPLICATION_ID || version != DB_USER_VERSION)

@@ -34,6 +34,8 @@ void db_close(struct db *db);
 /* Our code for SQLite's rc (which must not be OK, ROW or DONE). */
 int db_error(struct db *db, int rc);
 int db_exec(struct db *db, const char *sql) VARVE_MUST_CHECK;
+/* The one integer that a query gives. */
+int db_int(struct db *db, const char *query, int64_t *ret) VARVE_MUST_CHECK;
 int db_prepare(struct db *db, const char *sql, sqlite3_stmt **ret) VARVE_MUST_CHECK;
 
 #endif

@@ -4,6 +4,7 @@
  * Rows go in key order, table by table, tombstones of a table with extents
  * first; so pages are touched once, left to right. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -255,6 +256,28 @@ static int write_counts(struct writer *w, const struct meta_counts *c)
 	return 0;
 }
 
+/* Pages that deleted rows have left go back to the page store, or a volume that
+ * once had many files would keep their room for ever.  A page of slack in sixteen
+ * is kept: most of what is freed is soon used again.  Bounded, for each page that
+ * is given back moves another one. */
+#define SHRINK_MOST 4096
+#define SHRINK_SLACK 16
+
+static int shrink(struct writer *w)
+{
+	int64_t pages = 0, unused = 0, n;
+	char sql[64];
+	int err = db_int(w->db, "PRAGMA freelist_count", &unused);
+
+	if (!err)
+		err = db_int(w->db, "PRAGMA page_count", &pages);
+	n = MIN(unused - pages / 16 - SHRINK_SLACK, SHRINK_MOST);
+	if (err || n <= 0)
+		return err;
+	snprintf(sql, sizeof(sql), "PRAGMA incremental_vacuum(%lld)", (long long)n);
+	return db_exec(w->db, sql);
+}
+
 static int writer_open(struct writer *w)
 {
 	unsigned i;
@@ -289,6 +312,8 @@ static int write_all(struct writer *w, const struct overlay *o,
 		err = write_map(w, t, overlay_map(o, t));
 	if (!err)
 		err = write_counts(w, c);
+	if (!err)
+		err = shrink(w);
 	if (!err)
 		err = db_exec(w->db, "COMMIT");
 	if (!err)
