@@ -96,6 +96,8 @@ void vol_get_space(struct vol *v, struct vol_space *ret)
 		uint64_t cap = live_cap(&s, size);
 
 		ret->free = cap > s.live_bytes ? cap - s.live_bytes : 0;
+		s.meta = 0; /* so that metadata shows as used, the reserve not */
+		ret->total = live_cap(&s, size);
 	}
 	ret->inodes = v->count.inodes;
 	ret->data_bytes = v->count.data_bytes;

@@ -190,7 +190,7 @@ void vol_backups(struct vol *v, struct backup_ref ret[SLOT_BACKUPS]);
 void vol_fail(struct vol *v, int err, const char *what);
 
 struct vol_space {
-	uint64_t total;     /* bytes of all segments */
+	uint64_t total;     /* bytes that data and metadata can have */
 	uint64_t free;      /* could be allocated by root-like users: the
 			     * system's reserve is not in it */
 	uint64_t inodes;    /* present */
