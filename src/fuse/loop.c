@@ -303,10 +303,9 @@ void *loop_thread(void *arg)
 	atomic_fetch_sub(&s->open_rings, 1);
 	wake_main(s);
 	run_lame(fr);
-	atomic_store(&fr->started, false);
-	if (!s->intake->pending(fr)) {
+	/* the main thread may still poke the ring: it destroys it */
+	fr->drained = !s->intake->pending(fr);
+	if (fr->drained)
 		s->intake->stop(fr);
-		ring_destroy(fr->ring);
-	}
 	return NULL;
 }

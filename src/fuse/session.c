@@ -254,7 +254,7 @@ static void set_phase(struct session *s, int phase)
 {
 	atomic_store(&s->phase, phase);
 	for (unsigned i = 0; i < s->nrings; i++) {
-		if (atomic_load(&s->rings[i].started))
+		if (s->rings[i].created && atomic_load(&s->rings[i].started))
 			loop_poke(&s->rings[i]);
 	}
 }
@@ -266,12 +266,17 @@ static void join_rings(struct session *s, int64_t patience)
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += patience / SEC;
 	for (unsigned i = 0; i < s->nrings; i++) {
-		if (!s->rings[i].created)
+		struct fring *fr = &s->rings[i];
+
+		if (!fr->created)
 			continue;
-		if (pthread_timedjoin_np(s->rings[i].thread, NULL, &until))
+		if (pthread_timedjoin_np(fr->thread, NULL, &until)) {
 			s->stuck = true;
-		else
-			s->rings[i].created = false;
+			continue;
+		}
+		fr->created = false;
+		if (fr->drained)
+			ring_destroy(fr->ring);
 	}
 }
 

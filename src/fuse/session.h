@@ -33,6 +33,7 @@ struct fring {
 	pthread_t thread;
 	bool created;
 	atomic_bool started, failed;
+	bool drained; /* of a thread that ended: nothing is in flight */
 	struct ring *ring;
 	struct fs_ctx *fs;
 	/* what is at work, DESTROY not counted */
