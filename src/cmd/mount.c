@@ -174,6 +174,7 @@ static int serve(struct opts *o)
 	int err;
 
 	o->vol.threads = session_threads(o) + 1;
+	mnt_protect_self(); /* threads inherit it */
 	if (open_volume(&s, o)) {
 		close_all(&s);
 		return EXIT_MOUNT;
@@ -182,7 +183,6 @@ static int serve(struct opts *o)
 		close_all(&s);
 		return EXIT_MOUNT;
 	}
-	mnt_protect_self();
 	err = session_start(&s);
 	if (!err) {
 		mnt_set_readahead(o->dir, READAHEAD_KIB);
