@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -220,8 +221,12 @@ static int use_loop(struct opts *o, int *ret_fd)
 
 static bool is_directory(const char *dir)
 {
+	struct statfs fs;
 	struct stat st;
 
+	/* attributes of a dead mount may be cached, this is not */
+	while (statfs(dir, &fs) && errno == ENOTCONN && mnt_clear_dead(dir))
+		;
 	if (stat(dir, &st)) {
 		msg_err("%s: %s", dir, strerror(errno));
 		return false;
