@@ -4,6 +4,9 @@
 #include "log/codec.h"
 
 #define SEARCH_CHUNK (1u << 20)
+/* Records of batches that then turn out to be bad: so much is read in one
+ * search.  A forged image could make every block claim megabytes of them. */
+#define SEARCH_WASTE (64u << 20)
 
 void batch_buf_init(struct batch_buf *buf)
 {
@@ -69,6 +72,7 @@ void batch_search(struct dev *d, const struct super *sup, uint64_t addr, uint64_
 		  void *arg)
 {
 	uint8_t *chunk = dev_alloc(SEARCH_CHUNK);
+	uint32_t waste = 0;
 	struct batch b;
 
 	while (addr < end) {
@@ -76,11 +80,13 @@ void batch_search(struct dev *d, const struct super *sup, uint64_t addr, uint64_
 
 		read_what_can_be(d, chunk, addr, n);
 		while (at < n) {
-			if (get64(chunk + at) == BATCH_MAGIC &&
+			b.rec_len = 0;
+			if (get64(chunk + at) == BATCH_MAGIC && waste < SEARCH_WASTE &&
 			    batch_load(d, sup, addr + at, buf, &b, NULL) > 0) {
 				fn(arg, &b);
 				at += b.bytes;
 			} else {
+				waste += MIN(batch_rec_area(b.rec_len), BATCH_MAX);
 				at += VARVE_BLOCK;
 			}
 		}

@@ -86,6 +86,8 @@ struct slot_disk { /* §3, header block; the segment table follows it */
 	uint64_t reserved_bytes; /* promised to unwritten extents */
 };
 #define SLOT_CLEAN 1u
+/* No number in a slot reaches this: none can be counted up to an overflow. */
+#define NUMBER_MAX (1ull << 61)
 
 /* Backups of the metadata, behind slot_disk in the same block. */
 #define SLOT_BACKUPS 3u

@@ -171,6 +171,10 @@ static int decode_header(const struct super *sup, const void *block, struct slot
 	ret->count.reserved_bytes = le64toh(d->reserved_bytes);
 	ret->seg_count = le32toh(d->seg_count);
 	*ret_table_crc = le32toh(d->table_crc);
+	if ((ret->seq | ret->epoch | ret->pos.seq | ret->count.op_seq | ret->count.next_ino |
+	     ret->count.next_piece | ret->count.inodes | ret->count.data_bytes |
+	     ret->count.reserved_bytes) >= NUMBER_MAX)
+		return -VE_SLOT_VALUE;
 	if (ret->seg_count != sup->seg_count || (flags & ~SLOT_CLEAN) || d->zero != 0)
 		return -VE_SLOT_VALUE;
 	if (ret->map.addr != 0 &&

@@ -322,6 +322,9 @@ int state_xattr(struct state *st, struct reader *rd, uint64_t ino,
 }
 
 /* --- the image itself --- */
+/* More rows than any version has. */
+#define COUNTS_MAX 100u
+
 int state_read_counts(struct state *st, struct reader *rd,
 		      struct meta_counts *ret)
 {
@@ -336,7 +339,7 @@ int state_read_counts(struct state *st, struct reader *rd,
 		{ "log_addr", &ret->log_addr },
 		{ "log_seq", &ret->log_seq },
 	};
-	unsigned seen = 0;
+	unsigned seen = 0, nrows = 0;
 	const char *key;
 	struct query *q;
 	size_t i;
@@ -348,6 +351,11 @@ int state_read_counts(struct state *st, struct reader *rd,
 	if (!q)
 		return -ENOENT;
 	while ((n = reader_step(rd, q)) == 1) {
+		/* A forged tree may go round in circles. */
+		if (++nrows > COUNTS_MAX) {
+			n = -VE_DB;
+			break;
+		}
 		key = (const char *)sqlite3_column_text(q->stmt, 1);
 		for (i = 0; key && i < ARRAY_LEN(rows); i++) {
 			if (strcmp(key, rows[i].key))

@@ -104,6 +104,8 @@ static int apply_make(struct apply *a)
 			return err;
 	}
 	/* Numbers are never used twice: what the counter has passed exists. */
+	if (r->make.ino >= NUMBER_MAX / 2)
+		return -VE_REC_VALUE;
 	if (r->make.ino < a->v->count.next_ino && r->make.ino != VARVE_ROOT_INO)
 		return -VE_REC_VALUE;
 
@@ -205,7 +207,8 @@ static int apply_rename(struct apply *a)
 	if (i.ino == from.ino || i.ino == to->ino || (exchange && !has_victim) ||
 	    (has_victim && (victim.ino == i.ino || victim.ino == from.ino ||
 			    victim.ino == to->ino)) ||
-	    (has_wh && r->rename.whiteout < a->v->count.next_ino))
+	    (has_wh && (r->rename.whiteout < a->v->count.next_ino ||
+			r->rename.whiteout >= NUMBER_MAX / 2)))
 		return -VE_REC_VALUE;
 
 	idir = S_ISDIR(i.mode);

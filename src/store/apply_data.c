@@ -314,8 +314,8 @@ int apply_write(struct apply *a)
 		return -VE_REC_VALUE;
 	if (err)
 		return err;
-	if (r->write.piece < v->count.next_piece || r->write.nsums > VARVE_PIECE_SUMS ||
-	    !may_hold(v, r->write.addr, r->write.stored))
+	if (r->write.piece < v->count.next_piece || r->write.piece >= NUMBER_MAX / 2 ||
+	    r->write.nsums > VARVE_PIECE_SUMS || !may_hold(v, r->write.addr, r->write.stored))
 		return -VE_REC_VALUE;
 	edit_init(&e);
 	err = edit_carve(a, &e, i.ino, r->write.off, end);

@@ -93,6 +93,7 @@ static int check_image(struct vol *v, const struct slot *slot)
 {
 	struct meta_counts mc;
 	struct reader *rd;
+	uint64_t blocks = 0;
 	int err;
 
 	if (!slot->map.addr)
@@ -102,6 +103,10 @@ static int check_image(struct vol *v, const struct slot *slot)
 	reader_free(rd);
 	if (err)
 		return err == -ENOENT ? -VE_DB : err;
+	for (uint32_t i = 0; i < slot->seg_count; i++)
+		blocks += slot->table[i].state == SEG_META ? v->sup.seg_size / VARVE_BLOCK : 0;
+	if (slot->map.pages > blocks) /* every page of an image is there */
+		return -VE_SLOT_VALUE;
 	if (mc.ckpt != slot->seq || mc.op_seq != slot->count.op_seq ||
 	    mc.log_seq != slot->pos.seq || mc.log_addr != slot->pos.addr)
 		return -VE_SLOT_VALUE;
@@ -182,6 +187,11 @@ int vol_start(struct vol *v, const struct slot *slot, const struct slot *older)
 	if (err)
 		goto out;
 	v->epoch = MAX(slot->epoch, tail.max_epoch) + 1;
+	/* The next checkpoint could not be read back. */
+	if ((v->epoch | tail.end.seq | v->count.op_seq) >= NUMBER_MAX / 2)
+		err = -VE_SLOT_VALUE;
+	if (err)
+		goto out;
 	if (v->opts.readonly)
 		goto out;
 	for (uint32_t i = 0; i < v->opts.nkeep; i++)

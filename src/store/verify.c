@@ -328,6 +328,7 @@ static int check_image(struct check *k)
 		return -ECANCELED;
 	err = state_check_image(k->v->state, k->rd, &text);
 	if (err == -VE_DB && text) {
+		k->bad_image = true;
 		FIND(k, FIND_DATABASE) "database: %s", text);
 		err = 0;
 	}

@@ -245,6 +245,9 @@ int verify_strays(struct check *k)
 	struct strays s = { .k = k };
 	int err = 0;
 
+	if (k->bad_image)
+		return 0;
+
 	for (unsigned t = 0; t < OWNER_TABLES && !err; t++) {
 		s.n = s.at = 0;
 		s.table = t;

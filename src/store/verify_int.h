@@ -38,6 +38,7 @@ struct check {
 	const struct verify_hooks *h;
 	struct verify_counts n;
 	int found;
+	bool bad_image; /* SQLite complains: its trees may have circles */
 	struct node *node;
 	size_t nnodes, node_cap;
 	struct use *use;
