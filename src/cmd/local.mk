@@ -16,7 +16,7 @@ umount_varve_SOURCES = src/cmd/umount.c
 umount_varve_LDADD = src/fuse/libvfuse.a src/base/libvbase.a
 
 bin_PROGRAMS += varve
-varve_SOURCES = src/cmd/varve.c src/cmd/verb.h src/cmd/dump.c
+varve_SOURCES = src/cmd/varve.c src/cmd/verb.h src/cmd/dump.c src/cmd/scrub.c
 varve_LDADD = $(CORE_LIBS)
 
 sbin_PROGRAMS += fsck.varve

@@ -19,6 +19,7 @@
 
 #include "base/err.h"
 #include "base/msg.h"
+#include "fs/control_vol.h"
 #include "fuse/mnt.h"
 #include "fuse/session.h"
 
@@ -137,6 +138,10 @@ static int open_volume(struct session *s, struct opts *o)
 		err = fs_open_volume(s->vol, &o->fs, &s->fs);
 	if (!err && !o->readonly && !o->nogc)
 		err = gc_start(s->vol, &o->gc, &s->gc);
+	if (!err && !o->readonly)
+		err = scrub_open(s->vol, NULL, &s->scrub);
+	if (!err)
+		err = control_add_vol(s->fs, s->scrub);
 	if (err)
 		msg_err("%s: %s", o->device, err_str(err));
 	return err;

@@ -18,6 +18,10 @@ static const struct verb {
 } verbs[] = {
 	{ "dump", verb_dump, "[--super|--slots|--segments|--batches|--records]... IMAGE",
 	  "show what is on a device, also a damaged one; changes nothing" },
+	{ "scrub", verb_scrub, "start|status|cancel|limit MOUNT [BYTES-PER-SECOND]",
+	  "compare everything on a mounted volume with its checksums" },
+	{ "backup", verb_backup, "now|status MOUNT",
+	  "copies of the metadata in the log, from which fsck.varve --rebuild restores" },
 };
 
 static void usage(FILE *out)

@@ -8,5 +8,7 @@
 #define VERB_USAGE 2
 
 int verb_dump(int argc, char **argv);
+int verb_scrub(int argc, char **argv);
+int verb_backup(int argc, char **argv);
 
 #endif

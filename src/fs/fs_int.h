@@ -16,6 +16,7 @@
 
 #include "base/err.h"
 #include "base/msg.h"
+#include "fs/control.h"
 #include "fs/fs.h"
 #include "fs/node.h"
 
@@ -38,6 +39,8 @@ struct fs {
 	uint32_t piece_max;      /* most that one vol_data_put takes */
 	_Atomic uint64_t newest; /* batch of the last commit */
 	pthread_mutex_t late_mu; /* rank 21: late, nlate, cap_late */
+	struct fs_control control[16]; /* fixed once contexts are open */
+	unsigned ncontrols;
 	uint64_t *late;          /* orphans whose drop failed */
 	size_t nlate, cap_late;
 };

@@ -75,6 +75,8 @@ int fs_getxattr(struct fs_ctx *c, uint64_t ino, const char *name, void **ret, si
 
 	if (err)
 		return err;
+	if (control_is(ino, name))
+		return control_get(c, name, ret, ret_len);
 	rd_lock(c);
 	err = inode_locked(c, ino, &row);
 	if (!err)
@@ -96,6 +98,8 @@ static int add_name(void *arg, const struct xattr_row *x)
 {
 	struct names *n = arg;
 
+	if (control_hides(x->name))
+		return 0;
 	if (n->len + x->namelen + 1u > n->cap) {
 		n->cap = MAX(n->cap * 2, n->len + x->namelen + 1u);
 		n->buf = xrealloc(n->buf, n->cap);
@@ -258,6 +262,8 @@ int fs_setxattr(struct fs_ctx *c, const struct fs_cred *cr, uint64_t ino, const 
 		err = -EINVAL;
 	if (!err && len > VARVE_XATTR_MAX)
 		err = -E2BIG;
+	if (!err && control_is(ino, name))
+		return control_set(c, cr, name, value, len, flags);
 	if (!err)
 		err = writable(c);
 	if (err)
@@ -286,6 +292,8 @@ int fs_removexattr(struct fs_ctx *c, const struct fs_cred *cr, uint64_t ino, con
 	enum space sp;
 	int err = name_space(name, &ch.namelen, &sp);
 
+	if (!err && control_is(ino, name))
+		return control_remove(c, name);
 	if (!err)
 		err = writable(c);
 	if (err)

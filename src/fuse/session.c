@@ -382,6 +382,8 @@ int session_close_volume(struct session *s)
 {
 	int err = 0;
 
+	scrub_close(s->scrub);
+	s->scrub = NULL;
 	gc_stop(s->gc);
 	s->gc = NULL;
 	fs_close_volume(s->fs);

@@ -20,6 +20,7 @@
 #include "fuse/intake.h"
 #include "fuse/opts.h"
 #include "gc/gc.h"
+#include "store/scrub.h"
 
 struct fuse_session;
 struct session;
@@ -63,6 +64,7 @@ struct session {
 	struct dev *dev;
 	struct vol *vol;
 	struct fs *fs;
+	struct scrub *scrub; /* NULL: read-only */
 	struct gc *gc; /* NULL: read-only or -o nogc */
 	int fd; /* the mount's own /dev/fuse */
 	const struct intake_ops *intake;

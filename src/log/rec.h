@@ -60,6 +60,9 @@ struct rec_xattr {
 #define RSA_FLAGS 32u  /* inode flags (append-only, ...) */
 #define RSA_NOCTIME 64u /* atime only: ctime stays */
 
+/* flags of SETXATTR and RMXATTR: ctime stays (the system's own attributes) */
+#define REC_XATTR_QUIET 1u
+
 /* Encodings of stored data; a decoder refuses what it does not know. */
 #define REC_ENC_PLAIN 0u
 #define REC_ENC_END 1u

@@ -285,7 +285,8 @@ static int apply_xattr(struct apply *a)
 		return err;
 	if (r->setxattr.mode)
 		i.mode = (i.mode & S_IFMT) | (r->setxattr.mode & 07777);
-	i.ctime = r->time;
+	if (!(r->flags & REC_XATTR_QUIET))
+		i.ctime = r->time;
 	put_inode(a, &i, false);
 	if (r->kind == REC_SETXATTR)
 		put_xattr(a, i.ino, &r->setxattr.x);

@@ -35,7 +35,9 @@ struct bk {
 	bool alone;           /* when it is complete, drop all others */
 	uint8_t *raw, *out;
 
-	int64_t opened, tried; /* clock_mono() */
+	int64_t tried;         /* clock_mono() */
+	_Atomic bool wanted;   /* by vol_want_backup */
+	pthread_mutex_t mu;    /* rank 65: done, for those without the checkpoint lock */
 	bool quiet;            /* said already that there is no space */
 };
 
@@ -51,7 +53,8 @@ struct bk *bk_new(struct vol *v)
 	b->v = v;
 	b->k = -1;
 	b->able = (v->sup.compat & COMPAT_BACKUP) && slot_can_hold(&v->sup);
-	b->opened = b->tried = clock_mono();
+	pthread_mutex_init(&b->mu, NULL);
+	b->tried = clock_mono();
 	return b;
 }
 
@@ -59,6 +62,7 @@ void bk_free(struct bk *b)
 {
 	if (!b)
 		return;
+	pthread_mutex_destroy(&b->mu);
 	free(b->addr);
 	dev_free(b->raw);
 	dev_free(b->out);
@@ -80,10 +84,17 @@ static int newest(const struct bk *b)
 	return n;
 }
 
+static void set_done(struct bk *b, unsigned k, const struct backup_ref *r)
+{
+	pthread_mutex_lock(&b->mu);
+	b->done[k] = *r;
+	pthread_mutex_unlock(&b->mu);
+}
+
 static void drop(struct bk *b, unsigned k)
 {
 	segs_unhold(b->v->segs, bits_of(k));
-	memset(&b->done[k], 0, sizeof(b->done[k]));
+	set_done(b, k, &(struct backup_ref){ 0 });
 	atomic_store(&b->v->fruitless, UINT32_MAX);
 	atomic_store(&b->v->barren, 0);
 }
@@ -289,15 +300,16 @@ static void complete(struct bk *b)
 	int k = b->k, last = newest(b);
 	const struct bchunk *c = &b->c;
 
-	b->done[k] = (struct backup_ref){
+	set_done(b, (unsigned)k, &(struct backup_ref){
 		.id = c->id, .ckpt = c->ckpt, .op_seq = c->n.op_seq, .log_seq = c->pos.seq,
 		.time = c->time, .pages = c->pages, .chunks = b->written,
-	};
+	});
 	end(b);
 	for (int i = 0; i < (int)SLOT_BACKUPS; i++)
 		if (b->done[i].id && i != k && (i != last || b->alone))
 			drop(b, (unsigned)i);
 	b->quiet = false;
+	atomic_store(&b->v->want_ckpt, true); /* its slot names it */
 	msg_debug("%s: metadata backup of checkpoint %llu complete: %u pages in %u chunks",
 		  dev_name(b->v->dev), U(b->done[k].ckpt), b->done[k].pages, b->done[k].chunks);
 }
@@ -341,7 +353,7 @@ static uint8_t log_bits(const struct bk *b)
 
 static bool due(struct bk *b)
 {
-	const struct vol *v = b->v;
+	struct vol *v = b->v;
 	int64_t interval = v->opts.backup_ms, age;
 	uint64_t ops;
 	int n = newest(b);
@@ -369,6 +381,10 @@ bool bk_tick(struct vol_ctx *c)
 	pthread_mutex_lock(&v->ckpt_lock);
 	if (b->k >= 0) {
 		step(b);
+	} else if (b->have_head && !atomic_load(&v->want_ckpt) &&
+		   atomic_exchange(&b->wanted, false)) {
+		b->tried = clock_mono();
+		begin(b, false);
 	} else if (v->opts.no_backup) {
 		if (newest(b) >= 0)
 			bk_forget(v);
@@ -481,7 +497,20 @@ int vol_backup(struct vol_ctx *c)
 
 void vol_backups(struct vol *v, struct backup_ref ret[SLOT_BACKUPS])
 {
-	pthread_mutex_lock(&v->ckpt_lock);
+	pthread_mutex_lock(&v->bk->mu);
 	memcpy(ret, v->bk->done, sizeof(v->bk->done));
-	pthread_mutex_unlock(&v->ckpt_lock);
+	pthread_mutex_unlock(&v->bk->mu);
+}
+
+int vol_want_backup(struct vol *v)
+{
+	if (!v->bk->able)
+		return -EOPNOTSUPP;
+	if (vol_readonly(v))
+		return -VE_READONLY;
+	atomic_store(&v->bk->wanted, true);
+	/* Of what is there now, so a checkpoint comes first. */
+	atomic_store(&v->want_ckpt, true);
+	ckpt_kick(v);
+	return 0;
 }

@@ -23,12 +23,15 @@ src_store_libvstore_a_SOURCES = \
 	src/store/pstore.c \
 	src/store/pstore.h \
 	src/store/pstore_int.h \
+	src/store/pscrub.c \
 	src/store/pwq.c \
 	src/store/read.c \
 	src/store/rebuild.c src/store/rebuild.h \
 	src/store/rebuild_int.h \
 	src/store/recover.c \
 	src/store/salvage.c \
+	src/store/scrub.c src/store/scrub.h \
+	src/store/scrub_name.c src/store/scrub_int.h \
 	src/store/space.c \
 	src/store/undo.c src/store/undo.h \
 	src/store/verify.c src/store/verify.h \

@@ -52,6 +52,13 @@ void pstore_abort(struct pstore *p);
 int pstore_read_cold(struct pstore *p, struct ps_image *img, uint32_t pgno,
 		     void *buf) VARVE_MUST_CHECK;
 
+/* Reads from the device the pages first to first + 255 of an image and the map's
+ * nodes above them, and calls bad for each block that is not what it should be
+ * (pgno 0: a node).  first is 1 more than a multiple of 256.  Returns bytes read. */
+typedef void (*pstore_bad_fn)(void *arg, uint64_t addr, uint32_t pgno, int err);
+uint64_t pstore_scrub(struct pstore *p, struct ps_image *img, uint32_t first,
+		      pstore_bad_fn bad, void *arg);
+
 /* Upper bound of new segments that a transaction changing npages pages can
  * need: for the standing reserve (I5). */
 uint32_t pstore_worst_segments(struct pstore *p, uint64_t npages);

@@ -199,7 +199,7 @@ int vol_start(struct vol *v, const struct slot *slot, const struct slot *older)
 	v->begun = true;
 	lp = (struct log_params){ .sup = &v->sup, .segs = v->segs, .epoch = v->epoch,
 				  .first_op = v->count.op_seq + 1,
-				  .threads = v->opts.threads + 2 };
+				  .threads = v->opts.threads + 3 };
 	err = log_open(v->dev, &lp, &tail.end, &v->log);
 	if (!err)
 		space_set_reserve(v);

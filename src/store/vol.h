@@ -183,7 +183,9 @@ void vol_tick(struct vol_ctx *c);
 /* Makes a metadata backup of what is there now, with a checkpoint before and one
  * after, and waits for it.  -EOPNOTSUPP: the volume's format has none. */
 int vol_backup(struct vol_ctx *c) VARVE_MUST_CHECK;
-/* Those that are complete (id not 0). */
+/* The checkpoint thread makes one as soon as it can.  -EOPNOTSUPP, -VE_READONLY. */
+int vol_want_backup(struct vol *v) VARVE_MUST_CHECK;
+/* Those that are complete (id not 0).  Waits for no checkpoint. */
 void vol_backups(struct vol *v, struct backup_ref ret[SLOT_BACKUPS]);
 
 /* Marks the volume read-only because of a failure; says so once. */
