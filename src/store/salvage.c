@@ -221,6 +221,10 @@ static int prepare(struct salv *s, struct rec *r)
 	case REC_SETATTR:
 		return need(s, r->setattr.ino, t);
 	case REC_WRITE:
+		/* What the compactor cut is only of use to what it was cut from. */
+		err = r->write.was ? have(s, r->write.ino) : 0;
+		if (err)
+			return err == -ENOENT ? 1 : err;
 		return need(s, r->write.ino, t);
 	case REC_TRUNCATE:
 		return need(s, r->truncate.ino, t);
@@ -348,8 +352,8 @@ static int drop_if_bad(struct salv *s, struct place *p)
 	if (data_good(s, &row))
 		return 0;
 	state_del_piece(s->v->state, row.id);
-	segs_live_add(s->v->segs, row.addr, -(int64_t)row.stored);
-	s->v->count.data_bytes -= row.stored;
+	segs_live_add(s->v->segs, row.addr, -(int64_t)row.live);
+	s->v->count.data_bytes -= row.live;
 	p->stored = 0;
 	return 0;
 }
