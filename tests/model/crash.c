@@ -182,6 +182,8 @@ static bool one_image(struct crash *k, struct run *r, size_t cut, uint64_t seed,
 		k->opened++;
 		ok = recovered(k, r, &x, cut, depth, recording);
 		if (x.failed) {
+			fprintf(stderr, "  steps on the recovered volume:\n");
+			run_report(&x, stderr);
 			run_fail(r, "recovered volume: %s", x.why);
 			ok = false;
 		}

@@ -497,6 +497,26 @@ int64_t sut_slot_time(struct sut *s)
 	return t;
 }
 
+bool sut_needs_thread(const struct sut *s)
+{
+	struct segs_space g;
+
+	segs_get_space(vol_segs(s->vol), &g);
+	return s->vo.no_ckpt_thread && !s->vo.no_backup && g.free <= g.reserve + 2;
+}
+
+const char *sut_space(const struct sut *s)
+{
+	static _Thread_local char text[160];
+	struct segs_space g;
+
+	segs_get_space(vol_segs(s->vol), &g);
+	snprintf(text, sizeof(text), "%u %% full; of %u segments %u free, %u pending, %u log, "
+		 "%u metadata; reserve %u, live %" PRIu64, sut_percent_full(s), g.total, g.free,
+		 g.pending, g.log, g.meta, g.reserve, g.live_bytes);
+	return text;
+}
+
 static void finding(void *arg, const char *text)
 {
 	fprintf(arg, "  %s\n", text);

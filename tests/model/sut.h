@@ -59,5 +59,8 @@ uint64_t sut_op_seq(const struct sut *s);
 int64_t sut_slot_time(struct sut *s);
 /* How full, in percent, for who may use it. */
 unsigned sut_percent_full(const struct sut *s);
+/* Only what a checkpoint thread does could make room. */
+bool sut_needs_thread(const struct sut *s);
+const char *sut_space(const struct sut *s); /* the same for messages */
 
 #endif
