@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/msg.h"
 #include "meta/names.h"
+#include "store/backup.h"
 #include "store/check_int.h"
 
 static const char lost_found[] = "lost+found";
@@ -399,6 +400,10 @@ int fix_rows(struct vol_ctx *c, const struct finding *f, size_t n)
 		if (stage(f[i].kind) == now)
 			err = fix_one(&x, &f[i]);
 	vol_unlock(c->vol);
+	/* The log does not know of corrections: rolled forward, a backup would not
+	 * become what the volume is now. */
+	if (n)
+		bk_forget(c->vol);
 	return err;
 }
 
