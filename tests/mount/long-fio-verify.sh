@@ -5,6 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 requires fio
 use_volume 4G
+cd "$T" || exit 1
 
 for direct in 0 1; do
 	for rw in write randwrite randrw; do
