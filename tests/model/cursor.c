@@ -101,13 +101,16 @@ bool run_cursor(struct run *r, const struct op *op)
 		begin(r, c, d);
 		first = *op;
 		first.ino = c->dir;
-		op_model(r->m, &first, &res);
 	}
 	d = model_get(r->m, c->dir);
 	e = xmalloc(op->len * sizeof(*e));
 	err = sut_list_some(&r->s, c->dir, &c->after, op->len, e, &n);
-	if (first.ino)
+	if (first.ino) {
+		first.no_atime = sut_op_seq(&r->s) == before && run_full(r);
+		op_model(r->m, &first, &res);
+		d = model_get(r->m, c->dir);
 		run_log(r, &first, before, ev);
+	}
 	if (err)
 		ok = run_fail(r, "readdir of %" PRIu64 ": %s", c->dir, err_str(err));
 	for (size_t k = 0; k < n && ok; k++)

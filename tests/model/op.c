@@ -336,11 +336,13 @@ static int name_op(struct model *m, const struct op *op, struct result *ret)
 
 void op_model(struct model *m, const struct op *op, struct result *ret)
 {
+	bool readonly = m->readonly;
 	size_t before;
 
 	memset(ret, 0, sizeof(*ret));
 	m->opno++;
 	m->wall = op->wall;
+	m->readonly |= op->no_atime;
 	switch (op->kind) {
 	case OP_LOOKUP: case OP_SYMLINK: case OP_MAKE: case OP_TMPFILE: case OP_LINK:
 	case OP_RENAME: case OP_UNLINK: case OP_RMDIR:
@@ -373,6 +375,7 @@ void op_model(struct model *m, const struct op *op, struct result *ret)
 			ret->err = node_op(m, op, ret);
 		break;
 	}
+	m->readonly = readonly;
 }
 
 static _Thread_local char why[1024];

@@ -43,6 +43,7 @@ struct op {
 	int64_t wall;        /* the clock when it is done */
 	/* What the model cannot know. */
 	uint64_t new_ino;
+	bool no_atime;  /* the volume was too full to note a read */
 };
 
 struct dirent_seen {

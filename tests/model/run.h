@@ -87,6 +87,8 @@ bool run_random(struct run *r, uint64_t n);
 
 /* Notes a step that changed something, for recovery. */
 void run_log(struct run *r, const struct op *op, uint64_t seq_before, size_t ev_before);
+/* No wonder if there is no space. */
+bool run_full(const struct run *r);
 bool run_fail(struct run *r, const char *fmt, ...) VARVE_PRINTF(2, 3);
 void run_report(const struct run *r, FILE *out);
 
