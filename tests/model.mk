@@ -20,7 +20,7 @@ EXTRA_DIST += $(wildcard $(srcdir)/tests/mutations/*.patch)
 # sequences: about an hour.
 check-model-long: tests/t5_model
 	tests/t5_model --long
-check-long: check-model-long
+check-long: check-model-long check-mutations
 # Faults planted one by one: each must be noticed.
 check-mutations:
 	$(top_srcdir)/tests/mutations/run
