@@ -14,4 +14,5 @@ check-long-kill: all tests/crash/killload
 	VARVE_BUILD=$(abs_builddir) $(srcdir)/tests/crash/kill-loop -n 500
 	VARVE_BUILD=$(abs_builddir) $(srcdir)/tests/crash/kill-loop -n 500 -b
 	VARVE_BUILD=$(abs_builddir) $(srcdir)/tests/crash/power-loop -n 200
+	VARVE_BUILD=$(abs_builddir) ROUNDS=10 bash $(srcdir)/tests/mount/vol-full-again.sh
 check-long: check-long-kill
