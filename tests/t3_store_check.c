@@ -347,6 +347,13 @@ START_TEST(what_is_wrong_in_the_tables_is_named_and_repaired_and_can_be_undone)
 	ck_assert_msg(r.left, "plant %d: preen is not for this", _i);
 	repair_and_undo();
 	same_files(false);
+	/* ... and stay so when the volume is used again. */
+	for (unsigned n = 0; n < 3; n++) {
+		ck_assert_int_eq(rig_open(&g, false), 0);
+		ck_assert_int_eq(rig_populate(&g, 20 + n), 0);
+		ck_assert_int_eq(rig_close(&g), 0);
+	}
+	expect_clean();
 }
 END_TEST
 
