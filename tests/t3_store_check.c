@@ -253,7 +253,12 @@ static void plant(enum plant what)
 	case SEG_FREE_LIVE:
 		ck_assert_int_eq(state_pieces(st, rd, 0, first_piece, &piece), 1);
 		segs_unalloc(g.vol->segs, segs_index(g.vol->segs, piece.addr));
-		/* Neither slot protects it now: whoever allocates first gets it. */
+		/* Neither slot protects it now, and those before it are taken:
+		 * whoever allocates next gets it. */
+		for (uint32_t s = 0; s < segs_index(g.vol->segs, piece.addr); s++) {
+			segs_mark_log(g.vol->segs, s);
+			segs_set_live(g.vol->segs, s, 4096);
+		}
 		ck_assert_int_eq(vol_checkpoint(fs_vol_ctx(g.fc)), 0);
 		break;
 	case STRAY_XATTR:
